@@ -1,0 +1,1 @@
+"""Paintings -> sharded TFRecord datasets. Start reading at `pipeline.build`."""

@@ -1,0 +1,68 @@
+"""The package. Beam's runners stage it with --setup_file=./setup.py, so that their workers can import it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+# What a worker of the build needs. Kept apart from the trainer's needs: a Dataflow worker installs no TensorFlow.
+BUILD = [
+    "absl-py>=2.1",
+    "apache-beam>=2.77,<2.80",
+    "ftfy>=6.3,<7",
+    "google-crc32c>=1.6,<2",  # CRCs of TFRecord frames
+    "imagehash>=4.3.2,<5",
+    "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it
+    "jinja2>=3.1,<4",
+    "numpy>=2.0,<3",
+    "pandas>=2.2,<4",
+    "pillow>=12.0,<13",
+    "psutil>=6,<8",
+    "pyarrow>=18",
+    "tensorflow-datasets>=4.9.10,<5",
+    "tqdm>=4.66,<5",
+]
+TRAIN = [
+    "keras>=3.12,<4",
+    "matplotlib>=3.9,<4",
+    "scikit-learn>=1.5,<2",
+    "scipy>=1.13,<2",
+    "tensorflow>=2.20,<2.22",
+]
+EXTRAS = {
+    "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
+    "aws": ["apache-beam[aws]>=2.77,<2.80"],
+    "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+    "download": ["kagglehub>=0.3.6"],
+    "dev": [
+        "hypothesis>=6.100",
+        "mypy>=1.15",
+        "pandas-stubs",
+        "pytest>=8",
+        "pytest-timeout>=2.3",
+        "ruff==0.17.6",
+    ],
+}
+
+setup(
+    name="morelli",
+    version="0.1.0",
+    description="Paintings in; TFRecord datasets, a trained classifier and an honest attribution report out.",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    if Path(__file__).with_name("README.md").exists()
+    else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["pipeline", "pipeline.*", "trainer", "trainer.*"]),
+    package_data={"pipeline": ["templates/*"], "trainer": ["recipes/*.flags", "templates/*"]},
+    install_requires=BUILD + TRAIN,
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": [
+            "morelli-build=pipeline.build:main",
+            "morelli-verify=pipeline.verify:main",
+            "morelli-atelier=pipeline.atelier:main",
+            "morelli-download=pipeline.download:main",
+        ]
+    },
+)

@@ -1,0 +1,1 @@
+"""Datasets -> a trained classifier and its report. Start reading at `trainer.main`."""
