@@ -1,0 +1,415 @@
+"""Bytes -> a safe RGB image; a painting -> its crops.
+
+`decode` opens whatever a folder of paintings may hold, by content and never by extension, and gives an upright sRGB
+picture; every fault becomes an `ImageError` with a short reason. `cut` takes a scheme's crops from it. Where crops lie
+is decided by `places`, a pure function of sizes, seed and content.
+
+Build workers load this module: it imports neither TensorFlow nor SciPy.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageChops,
+    ImageCms,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from PIL.ExifTags import Base as ExifTag
+
+from pipeline import records
+
+DEFAULT_MAX_PIXELS = 100_000_000  # 400 MB decoded, the most that one worker should ever hold
+MIN_SIDE = 8  # pixels; what is smaller shows no painting
+MAX_ASPECT = 100  # the longest handscrolls are about 1:50
+
+# The reasons of an ImageError, as they stand in the table of rejects.
+EMPTY = "empty file"
+NOT_AN_IMAGE = "not an image"
+UNSUPPORTED = "unsupported format"
+TRUNCATED = "truncated"
+DAMAGED = "damaged"
+TOO_MANY_PIXELS = "too many pixels"
+ABSURD_DIMENSIONS = "absurd dimensions"
+OUT_OF_MEMORY = "out of memory"
+
+# Not Image.open: it would import thirty more parsers to try on untrusted bytes, and it has a pixel limit of its own
+# that only a global can change. JPEG comes first, being nearly every file; jpeg_factory also opens MPO.
+_OPENERS = (
+    (JpegImagePlugin._accept, JpegImagePlugin.jpeg_factory),
+    (PngImagePlugin._accept, PngImagePlugin.PngImageFile),
+    (WebPImagePlugin._accept, WebPImagePlugin.WebPImageFile),
+    (TiffImagePlugin._accept, TiffImagePlugin.TiffImageFile),
+    (GifImagePlugin._accept, GifImagePlugin.GifImageFile),
+    (BmpImagePlugin._accept, BmpImagePlugin.BmpImageFile),
+)
+
+# Pictures that are told apart from text and noise, so that a user knows to convert them.
+_UNSUPPORTED_STARTS = {
+    b"8BPS": "a Photoshop document",
+    b"%PDF": "a PDF document",
+    b"<svg": "an SVG drawing",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
+    b"\xffO\xffQ": "a JPEG 2000 codestream",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
+    b"\xff\x0a": "a JPEG XL codestream",
+}
+
+# What turns a picture of that EXIF orientation upright (Exif 2.32, tag 0x0112).
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageError(Exception):
+    """Bytes that cannot be made a picture.
+
+    Attributes:
+      reason: one of the constants of this module, short and stable.
+      detail: what was found, for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A decoded picture.
+
+    Attributes:
+      image: RGB, upright, sRGB; smaller than width x height where `decode` was allowed to scale.
+      width, height: pixels of the upright picture at full resolution.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One record's picture.
+
+    Attributes:
+      index: 0 .. samples - 1.
+      box: left, top, right, bottom in pixels of the upright picture at full resolution.
+      image: RGB, size x size.
+    """
+
+    index: int
+    box: tuple[float, float, float, float]
+    image: Image.Image
+
+
+# --- Decoding --------------------------------------------------------------------------------------------------------
+
+
+def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None) -> Painting:
+    """Decodes a JPEG, PNG, WebP, BMP, GIF or TIFF file: its first frame, upright, in sRGB, on white.
+
+    Size is judged from the header, before any pixel is decoded. A plain RGB JPEG costs what libjpeg-turbo costs.
+
+    Args:
+      data: the whole file.
+      max_pixels: larger pictures are refused.
+      at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides keep this many pixels.
+
+    Raises:
+      ImageError: whatever is wrong with `data`.
+    """
+    image = _open(data)
+    width, height = image.size
+    _check_size(width, height, max_pixels)
+    try:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.decodermaxblock = max(image.decodermaxblock, len(data))  # one call of the decoder: 8% faster
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
+        rgb = _to_rgb(upright)
+    except Exception as error:
+        raise _explain(error, data, image) from error
+    if turn is not None and turn not in _KEEPS_AXES:
+        width, height = height, width
+    return Painting(rgb, width, height)
+
+
+_KEEPS_AXES = {_TURNS[2], _TURNS[3], _TURNS[4]}
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """Reads the header. Raises ImageError."""
+    if not data:
+        raise ImageError(EMPTY, "the file has no bytes")
+    start = data[:16]
+    for accept, opener in _OPENERS:
+        if accept(start):
+            stream = io.BytesIO(data)
+            try:
+                return opener(stream, "")
+            except Exception as error:  # see _explain
+                raise _explain(error, data, None, at_end=stream.tell() >= len(data)) from error
+    for prefix, what in _UNSUPPORTED_STARTS.items():
+        if start.startswith(prefix):
+            raise ImageError(UNSUPPORTED, f"{what}; convert it to JPEG, PNG or TIFF")
+    if start[4:8] == b"ftyp":
+        raise ImageError(UNSUPPORTED, "an AVIF, HEIC or video file; convert it to JPEG, PNG or TIFF")
+    raise ImageError(NOT_AN_IMAGE, f"the file begins with {start!r}")
+
+
+def _explain(error: Exception, data: bytes, image: Image.Image | None, at_end: bool = False) -> ImageError:
+    """The ImageError for a fault of Pillow.
+
+    On damaged bytes Pillow raises whatever its parsers stumble over (OSError, SyntaxError, ValueError, struct.error,
+    zlib.error, IndexError, KeyError, TypeError, OverflowError, EOFError ...), hence `except Exception` above.
+    """
+    if isinstance(error, ImageError):
+        return error
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, MemoryError):
+        return ImageError(OUT_OF_MEMORY, f"decoding {len(data):,} bytes asked for more memory than there is")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return ImageError(TOO_MANY_PIXELS, text)
+    if at_end or "truncated" in text.lower():
+        return ImageError(TRUNCATED, f"the file ends too early, after {len(data):,} bytes ({text})")
+    if any(phrase in text.lower() for phrase in ("unsupported", "unknown pixel mode", "not supported")):
+        return ImageError(UNSUPPORTED, text)
+    return ImageError(DAMAGED, text)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises ImageError for a size that no painting has or that would not fit in memory."""
+    if width * height > max_pixels:
+        raise ImageError(
+            TOO_MANY_PIXELS, f"{width} x {height} is {width * height:,} pixels; the limit is {max_pixels:,}"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(ABSURD_DIMENSIONS, f"{width} x {height}; a side has at least {MIN_SIDE} pixels")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(ABSURD_DIMENSIONS, f"{width} x {height} is longer than 1:{MAX_ASPECT}")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1..8; 1 where the EXIF block is missing or broken: the picture itself may be sound."""
+    try:
+        return int(image.getexif().get(ExifTag.Orientation, 1))
+    except Exception:  # Pillow's EXIF parser fails in as many ways as its image parsers
+        return 1
+
+
+# --- Colour ----------------------------------------------------------------------------------------------------------
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """An 8-bit sRGB picture without alpha. A plain RGB image is returned as it is, not copied."""
+    profile = image.info.get("icc_profile")
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # Pillow inverts every CMYK JPEG, as Adobe's are; others store ink as it is
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_eight_bits(image)
+    if image.has_transparency_data:
+        image = _on_white(image)
+    elif image.mode not in ("RGB", "L", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    if image.mode == "LAB":
+        return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _SRGB, "LAB", "RGB").apply(image)
+    if profile and (transform := _to_srgb(profile, image.mode)):
+        if image.mode == "RGB":
+            transform.apply_in_place(image)
+            return image
+        return transform.apply(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """A deep grayscale picture scaled to 8 bits.
+
+    Files do not say what white is in 32-bit pictures: it is taken to be the smallest of 1 (floats only), 255, 65535
+    and 2**31 - 1 that no pixel exceeds.
+    """
+    deep = image if image.mode in ("I", "F") else image.convert("I")
+    white = 65535.0
+    if image.mode in ("I", "F"):
+        brightest = max(map(float, deep.getextrema()))  # type: ignore[arg-type]  # one band: two numbers
+        levels = (1.0, 255.0, 65535.0) if image.mode == "F" else (255.0, 65535.0)
+        white = next((level for level in levels if brightest <= level), 2.0**31 - 1)
+    scaled = deep.convert("F").point(lambda value: value * (255 / white) + 0.5)
+    return scaled.convert("L")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB: a picture with alpha, or with a transparent palette entry or colour, laid on white."""
+    rgba = image.convert("RGBA")
+    white = Image.new("RGB", rgba.size, "white")
+    white.paste(rgba, mask=rgba.getchannel("A"))
+    return white
+
+
+_SRGB = ImageCms.createProfile("sRGB")
+_LEVELS = range(0, 256, 17)
+_COLOURS = bytes(value for red in _LEVELS for green in _LEVELS for blue in _LEVELS for value in (red, green, blue))
+
+
+@functools.lru_cache(maxsize=16)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The transform from a profile's colours to sRGB, as Photoshop does it by default.
+
+    None where the profile is broken or made for other channels than `mode` has, and where it is sRGB already, by
+    whatever name: no colour of a cube of 16 x 16 x 16 changes by more than 2 of 255.
+    """
+    probe = Image.frombytes("RGB", (256, 16), _COLOURS).convert(mode)
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            _SRGB,
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        seen = transform.apply(probe)
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    change = ImageChops.difference(seen, probe.convert("RGB"))
+    return transform if max(change.tobytes()) > 2 else None
+
+
+# --- Crops -----------------------------------------------------------------------------------------------------------
+
+# Steps of the R2 sequence as fractions of 2**64: 1/g and 1/g**2 for g**3 = g + 1.
+# https://extremelearning.com.au/unreasonable-effectiveness-of-quasirandom-sequences/
+_STEPS = (0xC13FA9A902A6328F, 0x91E10DA5C79E7B1C)
+_ONE = 1 << 64
+
+# Reshaping from a picture scaled while decoding: both sides keep this many times the square's side.
+RESHAPE_HEADROOM = 2
+
+
+def is_enlarged(width: int, height: int, scheme: records.Scheme) -> bool:
+    """Whether a painting of that size is smaller than the scheme's square in either side."""
+    return min(width, height) < scheme.size
+
+
+def places(
+    width: int, height: int, scheme: records.Scheme, seed: int, digest: str
+) -> list[tuple[float, float, float, float]]:
+    """Where a scheme's crops of a painting lie.
+
+    The windows follow a sequence that spreads over the painting, begun at a point drawn from (seed, digest, scheme):
+    each lies anywhere with equal probability, but they overlap less than independent ones. No window is taken twice
+    while the painting has another. In a painting smaller than the window, the window is its shorter side.
+
+    Args:
+      width, height: of the upright painting, in pixels.
+      scheme: how many windows of which size; "reshape" has one place, the whole painting.
+      seed: the dataset's.
+      digest: hex sha256 of the painting's file.
+
+    Returns:
+      `scheme.samples` boxes (left, top, right, bottom) in pixels, all inside the painting.
+    """
+    if scheme.kind == "reshape":
+        return [(0.0, 0.0, float(width), float(height))]
+    side = min(scheme.size, width, height)
+    columns, rows = width - side + 1, height - side + 1
+    start = hashlib.blake2b(f"{seed}/{digest}/{scheme.name}".encode(), digest_size=16).digest()
+    x, y = int.from_bytes(start[:8]), int.from_bytes(start[8:])
+    boxes: list[tuple[float, float, float, float]] = []
+    taken: set[tuple[int, int]] = set()
+    while len(boxes) < scheme.samples:
+        left, top = x * columns >> 64, y * rows >> 64  # integers only: the same on every machine
+        x, y = (x + _STEPS[0]) % _ONE, (y + _STEPS[1]) % _ONE
+        if (left, top) in taken:
+            continue
+        boxes.append((float(left), float(top), float(left + side), float(top + side)))
+        taken.add((left, top))
+        if len(taken) == columns * rows:
+            taken.clear()
+    return boxes
+
+
+def cut(painting: Painting, scheme: records.Scheme, seed: int, digest: str) -> Iterator[Crop]:
+    """The crops of a painting, at the places that `places` gives.
+
+    Raises:
+      ValueError: a crop scheme was given a painting decoded below its full resolution.
+    """
+    image, size = painting.image, scheme.size
+    full = (painting.width, painting.height)
+    if scheme.kind == "crop" and image.size != full:
+        raise ValueError(f"Expected a painting of {full} pixels to crop from. Received one scaled to {image.size}.")
+    for index, box in enumerate(places(*full, scheme, seed, digest)):
+        if scheme.kind == "reshape":
+            crop = image.resize((size, size), Image.Resampling.LANCZOS)
+        elif is_enlarged(*full, scheme):
+            # The same pixels as enlarging the whole painting and cropping then, in the memory of one window.
+            crop = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+        else:
+            crop = image.crop((int(box[0]), int(box[1]), int(box[2]), int(box[3])))
+        yield Crop(index, box, crop)
+
+
+def needed_resolution(schemes: Iterable[records.Scheme]) -> int | None:
+    """The `at_least` of `decode` that serves all these schemes; None, full resolution, where one of them crops."""
+    schemes = tuple(schemes)
+    if any(scheme.kind == "crop" for scheme in schemes):
+        return None
+    return RESHAPE_HEADROOM * max(scheme.size for scheme in schemes)
+
+
+def encode(image: Image.Image, encoding: records.Encoding) -> bytes:
+    """The bytes of a record's `image`: those of the RGB pixels row by row ("raw"), or a PNG or JPEG file.
+
+    JPEG is quality 95 without chroma subsampling. Equal pixels give equal bytes: nothing else of the source goes in.
+    """
+    if image.mode != "RGB":
+        raise ValueError(f"Expected an RGB image. Received {image.mode}.")
+    if encoding == "raw":
+        return image.tobytes()
+    bare = image.copy()
+    bare.info.clear()  # else Pillow writes the source's profile and comment into the file
+    stream = io.BytesIO()
+    if encoding == "png":
+        bare.save(stream, "PNG")
+    else:
+        bare.save(stream, "JPEG", quality=95, subsampling=0)
+    return stream.getvalue()
+
+
+# --- Likeness --------------------------------------------------------------------------------------------------------
+
+# Paintings whose perceptual hashes differ in at most this many bits are near copies.
+NEAR_COPY_BITS = 20
+HASH_RESOLUTION = 128  # `at_least` for a picture that is only hashed
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """A hash that near copies share but for a few bits: 256 bits in hex."""
+    import imagehash
+
+    return str(imagehash.phash(image, hash_size=16))
