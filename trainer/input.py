@@ -1,0 +1,239 @@
+"""Shards -> batches, in an order that is a function of (seed, epoch) alone.
+
+Training: windows of shards (`trainer.order`), read in parallel, permuted in memory, cut into batches, and only then
+parsed, a batch at a time. Reading a shard into one vector of strings and parsing batches keeps tf.data from calling a
+function per record, which is what limits most pipelines of small records.
+
+Evaluation: every record once, in shard order, the last batch kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline import records
+from pipeline.errors import DamagedShardError, DatasetError
+from trainer import augment, order
+
+_READ_BUFFER = 1 << 20  # bytes asked of the file system at a time; larger was not faster, smaller was
+_CHUNK = 256  # records handed from one tf.data stage to the next while a window is read
+_PREFETCH = 3  # batches ready ahead of the step; more only costs memory
+
+PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Everything that decides the training batches of a run, except the epoch.
+
+    Attributes:
+      folder: of the dataset.
+      contract: of the dataset.
+      batch_size: records of a step, over all workers and devices.
+      shuffle_mib: memory for shuffling. Half is the window in use, half the one being read.
+      seed: of order and augmentation.
+      augmentation: a level of `trainer.augment`.
+      class_counts: int64[shards, classes] to emit all classes equally often; None emits each record once.
+      worker, workers: this process takes the `worker`-th of `workers` equal parts of each batch.
+    """
+
+    folder: Path
+    contract: records.Contract
+    batch_size: int
+    shuffle_mib: int
+    seed: int
+    augmentation: str = "none"
+    class_counts: np.ndarray | None = None
+    worker: int = 0
+    workers: int = 1
+
+    def windows(self, epoch: int) -> list[order.Window]:
+        """The windows of an epoch, in reading order."""
+        shards = self.contract.splits["train"]
+        return order.epoch_windows(
+            [shard.records for shard in shards],
+            [shard.bytes for shard in shards],
+            (self.shuffle_mib << 20) // 2,
+            self.seed,
+            epoch,
+            self.class_counts,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in an epoch; the same in every epoch. What is left over waits for another order."""
+        return sum(window.length for window in self.windows(0)) // self.batch_size
+
+    @property
+    def part(self) -> int:
+        """Records of a batch that this worker gets."""
+        return self.batch_size // self.workers
+
+
+def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Dataset:
+    """The batches of an epoch from the `first` one on.
+
+    Starting later costs the reading of one window, not of what lies before it.
+
+    Returns:
+      A dataset of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and is one-hot
+      unless the augmentation mixes images.
+    """
+    serialized = _shuffled(stream, epoch, first * stream.batch_size).rebatch(stream.batch_size, drop_remainder=True)
+    steps = stream.steps_per_epoch
+    classes = len(stream.contract.labels)
+    start = stream.worker * stream.part
+
+    def prepare(number: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = records.parse_batch(batch[start : start + stream.part], stream.contract)
+        image = tf.ensure_shape(parsed["image"], [stream.part, None, None, 3])
+        target = tf.one_hot(parsed["label"], classes)
+        # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
+        seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
+        return augment.augment(image, target, seed, stream.augmentation)
+
+    numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + 1) * steps)
+    batches = tf.data.Dataset.zip(numbers, serialized).map(prepare, num_parallel_calls=PARALLEL)
+    return batches.prefetch(_PREFETCH).with_options(_options())
+
+
+def _shuffled(stream: Stream, epoch: int, position: int) -> tf.data.Dataset:
+    """string[n] pieces of the epoch's serialized records from `position` on; n varies."""
+    windows = stream.windows(epoch)
+    first, offset = order.locate(windows, position)
+    shards = stream.contract.splits["train"]
+    paths = [[str(stream.folder / shards[shard].filename) for shard in window.shards] for window in windows]
+    width = max(map(len, paths))
+    padded = tf.constant([row + [""] * (width - len(row)) for row in paths])
+    sizes = tf.constant([window.records for window in windows], tf.int64)
+
+    def positions(number: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        drawn = order.window_positions(windows[number], int(number), labels, stream.seed, epoch)
+        return drawn[offset:] if number == first else drawn
+
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        row = padded[number]
+        window = _read_together(row[row != ""], sizes[number])
+        labels = tf.zeros([0], tf.int64) if stream.class_counts is None else parse_labels(window)
+        drawn = tf.numpy_function(positions, [number, labels], tf.int64, stateful=False)
+        return window, tf.ensure_shape(drawn, [None])
+
+    def pieces(window: tf.Tensor, drawn: tf.Tensor) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(drawn).batch(_CHUNK).map(lambda part: tf.gather(window, part))
+
+    numbers = tf.data.Dataset.range(first, len(windows))
+    # prefetch(1): the next window is read while this one is used. That is the second half of shuffle_mib.
+    return numbers.map(read).prefetch(1).flat_map(pieces)
+
+
+def _read_together(paths: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """string[count]: the records of some shards, interleaved in an order that does not depend on timing."""
+    pieces = tf.data.Dataset.from_tensor_slices(paths).interleave(
+        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK),
+        cycle_length=PARALLEL,
+        num_parallel_calls=PARALLEL,
+        deterministic=True,
+    )
+    window = pieces.rebatch(count).get_single_element()
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.size(window, tf.int64), count, "records are missing")]):
+        return tf.identity(window)
+
+
+def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
+    """int64[batch]: the labels of string[batch] records, without touching the images."""
+    return tf.io.parse_example(serialized, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
+
+
+def evaluation_batches(dataset_dir: str | Path, split: str, batch_size: int) -> tf.data.Dataset:
+    """Every record of a split exactly once, in shard order; the last batch may be smaller.
+
+    Returns:
+      A dataset of dicts as `records.parse_batch` gives them.
+
+    Raises:
+      DatasetError: there is no dataset, or a shard is missing or has another size. Iterate inside `damage_named` to
+        have damage that only reading finds named as well.
+    """
+    folder = records.resolve_dataset_dir(dataset_dir)
+    contract = records.read_contract(folder)
+    check_shards(folder, contract, split)
+    paths = [str(folder / shard.filename) for shard in contract.splits[split]]
+    serialized = tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER).batch(batch_size)
+    batches = serialized.map(lambda batch: records.parse_batch(batch, contract), num_parallel_calls=PARALLEL)
+    return batches.prefetch(_PREFETCH).with_options(_options())
+
+
+def count_classes(folder: Path, contract: records.Contract) -> np.ndarray:
+    """int64[shards, classes]: how many records of each class each training shard holds. Reads the split once."""
+    shards = contract.splits["train"]
+    classes = len(contract.labels)
+
+    def count(path: tf.Tensor) -> tf.Tensor:
+        labels = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK).map(parse_labels)
+        return labels.reduce(
+            tf.zeros([classes], tf.int64),
+            lambda total, batch: total + tf.math.bincount(tf.cast(batch, tf.int32), minlength=classes, dtype=tf.int64),
+        )
+
+    paths = tf.data.Dataset.from_tensor_slices([str(folder / shard.filename) for shard in shards])
+    with damage_named(folder, contract, "train"):
+        return np.stack(list(paths.map(count, num_parallel_calls=PARALLEL).as_numpy_iterator()))
+
+
+def check_shards(folder: Path, contract: records.Contract, *splits: str) -> None:
+    """Looks whether the shards of some splits are there, at their full size.
+
+    Raises:
+      DatasetError: a split is unknown or a shard is missing.
+      DamagedShardError: a shard is shorter or longer than when it was sealed.
+    """
+    for split in splits:
+        if split not in contract.splits:
+            raise DatasetError(f"{folder} has no split {split!r}; it has {', '.join(contract.splits)}.")
+        for shard in contract.splits[split]:
+            path = folder / shard.filename
+            if not path.is_file():
+                raise DatasetError(
+                    f"{path} is missing; {records.CONTRACT_FILE} lists it with {shard.records} records. "
+                    "Run the same pipeline.build command again: only what is missing is redone."
+                )
+            found = path.stat().st_size
+            if found != shard.bytes:
+                raise DamagedShardError(
+                    str(path), min(found, shard.bytes), f"it has {found} bytes, it was sealed with {shard.bytes}"
+                )
+
+
+@contextmanager
+def damage_named(folder: Path, contract: records.Contract, split: str) -> Iterator[None]:
+    """Turns TensorFlow's word that some record is corrupt into one that says which, where and what to do.
+
+    Raises:
+      DamagedShardError, DatasetError: in place of a tf.errors.OpError that bad shards explain. Others pass.
+    """
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
+        check_shards(folder, contract, split)
+        for shard in contract.splits[split]:
+            path = folder / shard.filename
+            with path.open("rb") as stream:
+                for _ in records.read_frames(stream, str(path)):
+                    pass
+        raise
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    options.autotune.enabled = False
+    # Workers cut their part out of the common order themselves.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options
