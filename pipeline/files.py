@@ -1,0 +1,127 @@
+"""Reading and writing whole files, on local disks and on any file system that Beam knows (gs://, s3://, hdfs://).
+
+Local paths never import Beam, so that build workers start fast and stay small. Writes are atomic: bytes go to a
+temporary name beside the target, are flushed to the disk, and only then take the final name.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import DatasetError
+
+TEMPORARY = ".tmp-"  # within a temporary name; what a killed build left behind is found by it
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path names another file system, as in gs://bucket/folder."""
+    return "://" in path
+
+
+def join(folder: str, *parts: str) -> str:
+    """`folder/parts...` on either kind of file system."""
+    return "/".join((folder.rstrip("/"), *parts))
+
+
+def _beam() -> Any:
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems
+
+
+def read(path: str) -> bytes:
+    """The bytes of a file. Raises OSError."""
+    if not is_remote(path):
+        return Path(path).read_bytes()
+    with _beam().open(path, "application/octet-stream", "uncompressed") as stream:
+        return stream.read()
+
+
+def write(path: str, pieces: Iterable[bytes]) -> None:
+    """Writes a file that is there whole or not at all; parent folders are made.
+
+    Raises:
+      DatasetError: the disk is full; nothing is left behind under any name.
+      OSError: any other fault.
+    """
+    folder, _, name = path.rpartition("/")
+    temporary = join(folder or ".", f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{name}")
+    (_write_remote if is_remote(path) else _write_local)(path, folder or ".", temporary, pieces)
+
+
+def _write_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb", buffering=1 << 20) as stream:  # noqa: PTH123
+            stream.writelines(pieces)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).replace(path)
+        _sync_folder(folder)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DatasetError(
+                f"No room left to write {path} ({error.strerror}). Free some space, or pass another --output_dir, "
+                "and run the same command again: what is finished is kept."
+            ) from error
+        raise
+
+
+def _write_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
+    systems = _beam()
+    if not systems.exists(folder):  # object stores have no folders, and take this as a no-op
+        systems.mkdirs(folder)
+    with systems.create(temporary, "application/octet-stream", "uncompressed") as stream:
+        for piece in pieces:
+            stream.write(piece)
+    if systems.exists(path):
+        systems.delete([path])
+    systems.rename([temporary], [path])
+
+
+def _sync_folder(folder: str) -> None:
+    """Makes a rename last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sizes(folder: str) -> dict[str, int]:
+    """File name -> bytes, for the files directly in a folder; {} where there is no such folder."""
+    if not is_remote(folder):
+        try:
+            with os.scandir(folder) as entries:
+                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+        except FileNotFoundError:
+            return {}
+    (match,) = _beam().match([join(folder, "*")])
+    found = {meta.path[len(join(folder, "")) :]: meta.size_in_bytes for meta in match.metadata_list}
+    return {name: size for name, size in found.items() if "/" not in name}
+
+
+def remove_tree(folder: str) -> None:
+    """Deletes a folder and all in it."""
+    if is_remote(folder):
+        _beam().delete([folder])
+    else:
+        shutil.rmtree(folder)
+
+
+def remove_temporary(folder: str) -> int:
+    """Deletes what a killed build left half-written in a folder; returns how many files."""
+    stale = [join(folder, name) for name in sizes(folder) if name.startswith(TEMPORARY)]
+    for path in stale:
+        if is_remote(path):
+            _beam().delete([path])
+        else:
+            Path(path).unlink(missing_ok=True)
+    return len(stale)

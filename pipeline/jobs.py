@@ -1,0 +1,155 @@
+"""Many small jobs through Beam: each is a JSON file that names its work, and leaves one JSON file as its result.
+
+What Beam carries are file names alone, a few bytes an element, so that no runner ever has a painting, or a list of
+paintings, in a shuffle. A job whose result is there already is not run again: that is how a killed build goes on.
+
+Where the runner is the local one, Beam deals the jobs out and light worker processes, which never import Beam, do them:
+a Beam SDK process costs 170 MiB before it has done anything, and its local runner deals work out once, at the start, so
+that one slow worker keeps the others waiting.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from pipeline.errors import MorelliError
+
+Step = Callable[[str], dict[str, Any]]  # job file -> a small result
+THREADS_PER_WORKER = 4  # each holds one job; so many that no worker waits for the slowest share of a static deal
+
+
+class _Bench:
+    """The local worker processes, and what became of their jobs."""
+
+    def __init__(self, workers: int, on_done: Callable[[dict[str, Any]], None]) -> None:
+        self.workers = workers
+        self.failure: BaseException | None = None
+        self._on_done = on_done
+        self._lock = threading.Lock()
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent)
+
+    def perform(self, step: Step, job: str) -> None:
+        if self.failure is not None:  # the build is lost already: do not begin more
+            return
+        try:
+            result = self._pool.submit(step, job).result()
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
+        with self._lock:
+            self._on_done(result)
+
+    def close(self) -> None:
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=self.failure is None, cancel_futures=True)
+        if self.failure is not None:
+            for process in processes:
+                process.terminate()
+
+
+_bench: _Bench | None = None
+
+
+def _die_with_parent() -> None:
+    """Ends a worker when the build is killed: a pool's idle workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _perform(job: str, step: Step) -> None:
+    """What a Beam element runs, on any runner."""
+    if _bench is not None:
+        _bench.perform(step, job)
+    else:
+        step(job)
+
+
+@contextmanager
+def _local_workers(workers: int, on_done: Callable[[dict[str, Any]], None]) -> Iterator[_Bench]:
+    global _bench
+    _bench = _Bench(workers, on_done)
+    try:
+        yield _bench
+    except KeyboardInterrupt as error:
+        _bench.failure = error
+        raise
+    finally:
+        _bench.close()
+        _bench = None
+
+
+def run(
+    step: Step,
+    jobs: Sequence[str],
+    workers: int,
+    beam_flags: Sequence[str] = (),
+    on_done: Callable[[dict[str, Any]], None] = lambda result: None,
+) -> None:
+    """Runs `step` on every job file.
+
+    Args:
+      step: a function of an importable module, since workers import it by name. It writes its result itself.
+      jobs: paths of job files that the workers can read.
+      workers: processes of the local runner; other runners take theirs from `beam_flags`.
+      beam_flags: for Beam's PipelineOptions. No --runner, or DirectRunner, means Beam's FnApiRunner on this machine.
+      on_done: called with each step's result, one at a time; only by the local runner.
+
+    Raises:
+      MorelliError: of the first job that failed with one, or a sentence about the runner.
+    """
+    if not jobs:
+        return
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+    options = PipelineOptions(list(beam_flags))
+    name = options.view_as(StandardOptions).runner
+    if name not in (None, "DirectRunner", "FnApiRunner"):
+        _execute(beam.Pipeline(options=options), step, jobs)
+        return
+
+    # By name: with runner=DirectRunner, Beam would first try to fetch another runner from the network.
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    direct = options.view_as(DirectOptions)
+    if direct.direct_running_mode != "in_memory":  # the user wants Beam's own workers
+        direct.direct_num_workers = workers
+        _execute(beam.Pipeline(FnApiRunner(), options), step, jobs)
+        return
+    direct.direct_running_mode = "multi_threading"
+    direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
+    with _local_workers(workers, on_done) as bench:
+        try:
+            _execute(beam.Pipeline(FnApiRunner(), options), step, jobs)
+        except Exception as error:
+            if isinstance(bench.failure, BrokenProcessPool):
+                raise MorelliError(
+                    "A worker process died, most likely for want of memory. Run the same command again: it goes on "
+                    "from here; with --workers=1 it needs the least memory."
+                ) from error
+            raise bench.failure or error from None
+
+
+def _execute(pipeline: Any, step: Step, jobs: Sequence[str]) -> None:
+    import apache_beam as beam
+
+    # Reshuffle, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
+    _ = pipeline | beam.Create(list(jobs)) | beam.Reshuffle() | beam.Map(_perform, step)
+    result = pipeline.run()
+    state = result.wait_until_finish()
+    if state not in (None, "DONE"):
+        raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")

@@ -1,0 +1,225 @@
+"""One job is one lot of paintings; what it leaves is the shards of that lot, in every scheme asked for, and receipts.
+
+Each painting of a lot is read once. A shard is written under a temporary name, flushed and renamed, and its receipt
+after it: a shard without a receipt is written again, and comes out with the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import files, images, records
+from pipeline.gallery import Reject
+from pipeline.plan import Plan, Work, keyed_order, shard_range
+from pipeline.records import Encoding, Scheme, Shard
+
+BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A dataset to be written: a scheme, its encoding, its folder, and its number of shards by split."""
+
+    scheme: Scheme
+    encoding: Encoding
+    folder: str
+    shards: Mapping[str, int]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A finished shard, the dataset it belongs to, and its paintings that could not be written after all."""
+
+    shard: Shard
+    fingerprint: str
+    rejects: tuple[Reject, ...]
+    enlarged: int
+
+
+def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The (name, job) of every lot that has a shard to write.
+
+    A lot holds the paintings of one shard of the scheme that has fewest; the shards of the others nest in it.
+    """
+    for split, works in plan.works.items():
+        if not works:
+            continue
+        lots = min(target.shards[split] for target in targets)
+        done = {target.folder: finished(target, split) for target in targets}
+        for lot in range(lots):
+            first, last = shard_range(len(works), lot, lots)
+            wanted = []
+            for target in targets:
+                count = target.shards[split]
+                per_lot = count // lots
+                shards = []
+                for index in range(lot * per_lot, (lot + 1) * per_lot):
+                    name = records.shard_filename(target.scheme, split, index, count)
+                    start, stop = shard_range(len(works), index, count)
+                    if name not in done[target.folder]:
+                        shards.append([name, start - first, stop - first])
+                if shards:
+                    wanted.append(
+                        {
+                            "scheme": target.scheme.name,
+                            "encoding": target.encoding,
+                            "folder": target.folder,
+                            "fingerprint": target.fingerprint,
+                            "shards": shards,
+                        }
+                    )
+            if wanted:
+                job = {
+                    "seed": plan.seed,
+                    "max_pixels": max_pixels,
+                    "targets": wanted,
+                    "works": [dataclasses.astuple(work) for work in works[first:last]],
+                }
+                yield f"{split}-{lot:05d}-of-{lots:05d}.job.json", job
+
+
+def write_lot(job: str) -> dict[str, Any]:
+    """The step of one job: writes the shards of a lot that are missing.
+
+    Memory: one painting, and one shard of each scheme.
+
+    Raises:
+      DatasetError: the disk is full.
+    """
+    lot = json.loads(files.read(job))
+    works = [Work(*fields) for fields in lot["works"]]
+    writers = [_Writer(target, lot["seed"]) for target in lot["targets"]]
+    for position, work in enumerate(works):
+        wanting = [writer for writer in writers if writer.wants(position)]
+        if wanting:
+            try:
+                source = _Source(files.read(work.path), lot["max_pixels"])
+                frames = [source.frames(work, writer.scheme, writer.encoding, lot["seed"]) for writer in wanting]
+            except (images.ImageError, OSError) as error:
+                # It was sound when surveyed. All schemes leave it out alike.
+                reason = error.reason if isinstance(error, images.ImageError) else "unreadable"
+                reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {error}")
+                for writer in wanting:
+                    writer.rejects.append(reject)
+            else:
+                for writer, some in zip(wanting, frames, strict=True):
+                    writer.add(some, images.is_enlarged(work.width, work.height, writer.scheme))
+        for writer in writers:
+            writer.finish_if_last(position)
+    return {"paintings": len(works)}
+
+
+class _Source:
+    """A painting's bytes, decoded at most once at each resolution that schemes ask for."""
+
+    def __init__(self, data: bytes, max_pixels: int) -> None:
+        self._data = data
+        self._max_pixels = max_pixels
+        self._decoded: dict[int | None, images.Painting] = {}
+
+    def frames(self, work: Work, scheme: Scheme, encoding: Encoding, seed: int) -> list[bytes]:
+        """The TFRecord frames of a scheme's crops. Raises ImageError."""
+        painting = self._at(images.needed_resolution([scheme]))
+        size = (painting.width, painting.height)
+        return [
+            records.frame(
+                records.encode_example(
+                    images.encode(crop.image, encoding), work.label, work.painting_id, crop.index, crop.box, size
+                )
+            )
+            for crop in images.cut(painting, scheme, seed, work.digest)
+        ]
+
+    def _at(self, resolution: int | None) -> images.Painting:
+        # A scheme's pixels must not depend on which other schemes are built beside it: a scaled decode is not replaced
+        # by the full one that is at hand unless they are the same. It costs less than scaling the full picture.
+        full = self._decoded.get(None)
+        if resolution and full and not images.scales_down(self._data, full.width, full.height, resolution):
+            return full
+        if resolution not in self._decoded:
+            self._decoded[resolution] = images.decode(self._data, max_pixels=self._max_pixels, at_least=resolution)
+        return self._decoded[resolution]
+
+
+class _Writer:
+    """Collects the records of one scheme's current shard."""
+
+    def __init__(self, target: dict[str, Any], seed: int) -> None:
+        self.scheme = Scheme.parse(target["scheme"])
+        self.encoding: Encoding = target["encoding"]
+        self.rejects: list[Reject] = []
+        self._folder = target["folder"]
+        self._fingerprint = target["fingerprint"]
+        self._shards = target["shards"]
+        self._seed = seed
+        self._frames: list[bytes] = []
+        self._paintings = 0
+        self._enlarged = 0
+
+    def wants(self, position: int) -> bool:
+        return any(start <= position < stop for _, start, stop in self._shards)
+
+    def add(self, frames: list[bytes], enlarged: bool) -> None:
+        self._frames += frames
+        self._paintings += 1
+        self._enlarged += enlarged
+
+    def finish_if_last(self, position: int) -> None:
+        for name, _, stop in self._shards:
+            if position == stop - 1:
+                self._write(name)
+
+    def _write(self, name: str) -> None:
+        order = sorted(range(len(self._frames)), key=lambda index: keyed_order(self._seed, f"{name}/{index}"))
+        checksum = hashlib.sha256()
+
+        def pieces() -> Iterator[bytes]:
+            for index in order:
+                checksum.update(self._frames[index])
+                yield self._frames[index]
+
+        files.write(files.join(self._folder, name), pieces())
+        shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
+        receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
+        content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)
+        files.write(receipt_path(self._folder, name), [content.encode()])
+        self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
+
+
+# --- Receipts --------------------------------------------------------------------------------------------------------
+
+
+def receipt_path(folder: str, shard: str) -> str:
+    """Where the receipt of a shard lies."""
+    return files.join(folder, BUILD_FOLDER, "receipts", shard + ".json")
+
+
+def read_receipt(folder: str, shard: str) -> Receipt:
+    """Raises OSError, ValueError, KeyError or TypeError where it is missing or not a receipt."""
+    content = json.loads(files.read(receipt_path(folder, shard)))
+    return Receipt(
+        Shard(**content["shard"]),
+        content["fingerprint"],
+        tuple(Reject(**reject) for reject in content["rejects"]),
+        content["enlarged"],
+    )
+
+
+def finished(target: Target, split: str) -> dict[str, Receipt]:
+    """The shards of a split that need not be written again: whole, and with a receipt of this very dataset."""
+    found = files.sizes(target.folder)
+    receipts = files.sizes(files.join(target.folder, BUILD_FOLDER, "receipts"))
+    done = {}
+    for index in range(target.shards[split]):
+        name = records.shard_filename(target.scheme, split, index, target.shards[split])
+        if name in found and f"{name}.json" in receipts:
+            receipt = read_receipt(target.folder, name)
+            if receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:
+                done[name] = receipt
+    return done
