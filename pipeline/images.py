@@ -382,6 +382,11 @@ def needed_resolution(schemes: Iterable[records.Scheme]) -> int | None:
     return RESHAPE_HEADROOM * max(scheme.size for scheme in schemes)
 
 
+def scales_down(data: bytes, width: int, height: int, at_least: int) -> bool:
+    """Whether `decode` with that `at_least` gives a picture of that size smaller than full resolution."""
+    return JpegImagePlugin._accept(data[:16]) and min(width, height) // at_least >= 2
+
+
 def encode(image: Image.Image, encoding: records.Encoding) -> bytes:
     """The bytes of a record's `image`: those of the RGB pixels row by row ("raw"), or a PNG or JPEG file.
 
