@@ -1,0 +1,350 @@
+"""The numbers of results.json, held against a computation by hand and against scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import dummy, metrics
+
+from pipeline.errors import DamagedShardError, DatasetError
+from pipeline.records import Artist
+from tests import runs
+from trainer import calibration, predictions, scores
+from trainer.attribution import POOLINGS, Paintings, gather, pool, ranks
+from trainer.confusion import confusion, order_by_movement
+from trainer.evaluate import evaluate_run, evaluate_split, table
+from trainer.intervals import interval, mcnemar, resampled_sums
+from trainer.references import References
+from trainer.runs import Expertise, RunError
+
+
+@pytest.fixture(scope="module")
+def results(judged_run: Path) -> dict:
+    return json.loads((judged_run / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def frame(judged_run: Path) -> pd.DataFrame:
+    return pd.read_parquet(judged_run / "predictions.parquet")
+
+
+# --- By hand, from predictions.parquet alone ---
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_results_are_what_predictions_give_by_hand(split: str, results: dict, frame: pd.DataFrame):
+    crops = frame[frame["split"] == split]
+    crop_scores, crop_labels = np.stack(crops["scores"]), crops["label"].to_numpy()
+    assert results[split]["crop"]["top1"] == pytest.approx((crop_scores.argmax(1) == crop_labels).mean())
+    in_first_five = [label in np.argsort(row)[-5:] for row, label in zip(crop_scores, crop_labels, strict=True)]
+    assert results[split]["crop"]["top5"] == pytest.approx(np.mean(in_first_five))
+    own = crop_scores[np.arange(len(crops)), crop_labels]
+    assert results[split]["crop"]["loss"] == pytest.approx(-np.log(np.maximum(own, 1e-7)).mean(), rel=1e-6)
+
+    by_painting = crops.groupby("painting_id")
+    means = np.stack([np.mean(np.stack(group.scores).astype(float), axis=0) for _, group in by_painting])
+    labels = by_painting["label"].first().to_numpy()
+    named = means.argmax(axis=1)
+    painting = results[split]["painting"]
+    assert painting["count"] == len(labels) == sum(runs.PAINTINGS[split])
+    assert painting["top1"] == pytest.approx(metrics.accuracy_score(labels, named))
+    assert painting["top5"] == pytest.approx(metrics.top_k_accuracy_score(labels, means, k=5, labels=range(6)))
+    assert painting["macro_f1"] == pytest.approx(metrics.f1_score(labels, named, average="macro"))
+    assert painting["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, named))
+    for label, row in enumerate(results[split]["artists"]):
+        right = ((labels == label) & (named == label)).sum()
+        assert row["support"] == (labels == label).sum()
+        assert row["recall"] == pytest.approx(right / (labels == label).sum())
+        assert row["precision"] == (pytest.approx(right / (named == label).sum()) if (named == label).any() else None)
+    matrix = results["confusion"]["matrix"]
+    if split == "test":
+        order = results["confusion"]["order"]
+        assert matrix == metrics.confusion_matrix(labels, named, labels=order).tolist()
+
+
+def test_predictions_hold_every_record_once(frame: pd.DataFrame, judged_run: Path, judged_dataset: Path):
+    paintings = pd.read_parquet(judged_dataset / "paintings.parquet")
+    assert set(frame["painting_id"]) == set(paintings["painting_id"])
+    assert not frame.duplicated(["painting_id", "crop_index"]).any()
+    assert len(frame) == 4 * len(paintings)
+    np.testing.assert_allclose(np.stack(frame["scores"]).sum(axis=1), 1, atol=1e-5)
+    assert list(frame.columns) == [
+        "split", "painting_id", "crop_index", "label", "crop_box", "source_size", "scores",
+    ]  # fmt: skip
+    schema = pq.read_schema(judged_run / "predictions.parquet")
+    assert str(schema.field("scores").type) == "fixed_size_list<element: float>[6]"
+
+
+def test_intervals_hold_their_estimate_and_are_wider_for_fewer_paintings(results: dict):
+    for split in ("train", "validation", "test"):
+        for level in ("crop", "painting"):
+            for name in scores.HEADLINE:
+                low, high = results[split][level]["intervals"][name]
+                assert low <= results[split][level][name] <= high
+    widths = [np.subtract(*results[split]["painting"]["intervals"]["top1"][::-1]) for split in ("train", "validation")]
+    assert widths[0] < widths[1]
+
+
+def test_the_command_computes_the_same_again(judged_run: Path, judged_dataset: Path, results: dict):
+    before = (judged_run / "results.json").read_bytes()
+    again = evaluate_split(judged_run, judged_dataset, "test", batch_size=17)
+    assert again["test"]["painting"]["top1"] == results["test"]["painting"]["top1"]
+    assert again["test"]["crop"]["loss"] == pytest.approx(results["test"]["crop"]["loss"], rel=1e-5)
+    assert again["baselines"] == results["baselines"]
+    assert (judged_run / "results.json").read_bytes() == before
+    text = table(results, "test")
+    assert f"{results['test']['painting']['top1']:.3f} [" in text
+    assert "Dora Lake" in text
+
+
+def test_the_command_line_prints_the_table_and_refuses_another_dataset(judged_run: Path, tmp_path: Path):
+    command = [sys.executable, "-m", "trainer.evaluate", f"--run_dir={judged_run}", "--split=validation"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "validation: 25 paintings, 100 crops" in done.stdout
+    other = runs.make_dataset(tmp_path, "crop16x2")
+    refused = subprocess.run([*command, f"--dataset_dir={other}"], capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "may be among the run's training paintings" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_failed_evaluation_leaves_no_half_written_file(judged_run: Path, judged_dataset: Path, tmp_path: Path):
+    run_dir = shutil.copytree(judged_run, tmp_path / "run", ignore=shutil.ignore_patterns("*.parquet", "results.json"))
+    broken = shutil.copytree(judged_dataset, tmp_path / "dataset")
+    next(broken.glob("*-test.tfrecord-*")).unlink()
+    with pytest.raises(DatasetError, match="test"):
+        evaluate_run(run_dir, broken, 64, {})
+    assert not (run_dir / "predictions.parquet").exists()
+    assert not (run_dir / "results.json").exists()
+    assert not list(run_dir.glob("*.writing"))
+
+
+def test_a_damaged_shard_is_named_with_its_offset(judged_run: Path, judged_dataset: Path, tmp_path: Path):
+    broken = shutil.copytree(judged_dataset, tmp_path / "dataset")
+    shard = next(broken.glob("*-test.tfrecord-*"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DamagedShardError, match=f"{shard.name} is damaged at byte"):
+        evaluate_split(judged_run, broken, "test", 64)
+
+
+def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dataset: Path):
+    (tmp_path / "labels.json").write_text(json.dumps({"fingerprint": "0" * 64}))
+    with pytest.raises(RunError, match="was trained on a dataset"):
+        evaluate_run(tmp_path, judged_dataset, 64, {})
+    with pytest.raises(RunError, match=r"trainer\.main"):
+        Expertise.read(tmp_path)
+
+
+def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results: dict):
+    kept = gather(predictions.read(judged_run, "test"), samples=4)
+    assert scores.split_scores(kept, Expertise.read(judged_run).labels) == results["test"]
+
+
+def test_references_are_the_training_paintings_and_nearest_to_themselves(judged_run: Path, judged_dataset: Path):
+    references = References(judged_run)
+    paintings = pd.read_parquet(judged_dataset / "paintings.parquet").set_index("painting_id")
+    for row in (0, 20, 67):
+        near = references.nearest(references._embeddings[row].astype(np.float32), 3)
+        assert near[0].similarity == pytest.approx(1, abs=2e-3)
+        assert near[0].similarity >= near[1].similarity >= near[2].similarity
+        assert paintings.loc[near[0].painting_id, "split"] == "train"
+        assert paintings.loc[near[0].painting_id, "path"] == near[0].path
+
+
+# --- Laws ---
+
+SCORES = st.integers(0, 2**32 - 1).map(
+    lambda seed: np.random.default_rng(seed).dirichlet(np.full(7, 0.3), size=40).astype(np.float32)
+)
+
+
+def paintings_of(crop_scores: np.ndarray, labels: np.ndarray, samples: int) -> Paintings:
+    ids = [f"{index // samples:03d}" for index in range(len(crop_scores))]
+    order = np.random.default_rng(0).permutation(len(ids))
+    batch = {
+        "painting_id": [ids[row] for row in order],
+        "label": np.repeat(labels, samples)[order],
+        "scores": crop_scores[order],
+    }
+    halves = [{name: column[part] for name, column in batch.items()} for part in (slice(0, 13), slice(13, None))]
+    return gather(halves, samples)
+
+
+def test_constant_scores_never_hit():
+    constant = np.full((20, 10), 0.1)
+    labels = np.arange(20) % 10
+    assert (ranks(constant, labels) == 9).all()
+    tally = scores.Tally.of_paintings(paintings_of(constant, labels, 1))
+    assert tally.top1.sum() == tally.top5.sum() == 0
+    tied_for_fifth = np.array([[0.3, 0.2, 0.2, 0.1, 0.05, 0.05, 0.1]])
+    assert ranks(tied_for_fifth, np.array([4]))[0] == 6
+    assert ranks(tied_for_fifth, np.array([3]))[0] == 4
+
+
+@given(SCORES)
+def test_without_ties_ranks_agree_with_scikit_learn(values: np.ndarray):
+    labels = np.arange(40) % 7
+    for k in (1, 3, 5):
+        expected = metrics.top_k_accuracy_score(labels, values, k=k, labels=range(7))
+        assert (ranks(values, labels) < k).mean() == pytest.approx(expected)
+
+
+@given(SCORES, st.sampled_from(POOLINGS))
+def test_pooled_scores_are_a_distribution_and_one_crop_is_itself(values: np.ndarray, pooling: str):
+    pooled = pool(values, pooling)
+    assert pooled.min() >= 0
+    assert pooled.sum() == pytest.approx(1)
+    np.testing.assert_allclose(pool(values[:1], pooling), values[0] / values[0].sum(), atol=1e-5)
+    np.testing.assert_allclose(pool(values[::-1], pooling), pooled, rtol=1e-6)
+
+
+@given(SCORES)
+def test_metrics_of_sums_are_those_of_scikit_learn(values: np.ndarray):
+    paintings = paintings_of(values, np.arange(10) % 6, samples=4)  # the seventh artist is never right
+    for tally in (scores.Tally.of_paintings(paintings), scores.Tally.of_crops(paintings)):
+        by_sums = scores.from_sums(tally.statistics().sum(axis=0))
+        point = scores.headline(tally)
+        for name in scores.HEADLINE:
+            assert point[name] == pytest.approx(by_sums[name])
+        for label, row in enumerate(scores.per_artist(tally, list("abcdefg"))):
+            for name in scores.PER_ARTIST:
+                if row[name] is None:
+                    assert not by_sums[name][label] > 0
+                else:
+                    assert row[name] == pytest.approx(by_sums[name][label])
+
+
+def test_crops_of_a_painting_do_not_narrow_its_interval():
+    """Sixteen identical crops are one look, not sixteen."""
+    generator = np.random.default_rng(0)
+    values = generator.dirichlet(np.full(5, 0.5), size=60)
+    labels = generator.integers(0, 5, 60)
+    once = scores.headline(scores.Tally.of_crops(paintings_of(values, labels, 1)))
+    often = scores.headline(scores.Tally.of_crops(paintings_of(np.repeat(values, 16, axis=0), labels, 16)))
+    assert often["intervals"]["top1"] == pytest.approx(once["intervals"]["top1"])
+
+
+def test_bootstrap_interval_of_a_share_is_the_binomials():
+    hits = np.zeros((400, 1))
+    hits[:100] = 1
+    low, high = interval(resampled_sums(hits)[:, 0] / 400)
+    assert low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 400), abs=0.006)
+    assert high == pytest.approx(0.25 + 1.96 * np.sqrt(0.25 * 0.75 / 400), abs=0.006)
+    assert interval(np.array([np.nan, np.nan])) is None
+
+
+def test_resamples_do_not_depend_on_how_many_fit_in_memory(monkeypatch: pytest.MonkeyPatch):
+    statistics = np.random.default_rng(0).normal(size=(50, 3))
+    whole = resampled_sums(statistics)
+    monkeypatch.setattr("trainer.intervals._BLOCK", 700)
+    np.testing.assert_allclose(resampled_sums(statistics), whole)
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 0) == pytest.approx(2 * 0.5**5)
+    assert mcnemar(3, 9) == mcnemar(9, 3) == pytest.approx(0.1459961, abs=1e-6)
+
+
+def test_baselines_agree_with_scikit_learns_dummy():
+    counts = [5, 40, 20, 2, 9, 3, 1]
+    train = np.repeat(np.arange(7), counts)
+    test = np.repeat(np.arange(7), [1, 6, 3, 1, 2, 1, 1])
+    ours = scores.baselines(counts, test)
+    blind = np.zeros((len(train), 1)), np.zeros((len(test), 1))
+    majority = dummy.DummyClassifier(strategy="most_frequent").fit(blind[0], train)
+    assert ours["majority_top1"] == pytest.approx(majority.score(blind[1], test))
+    prior = dummy.DummyClassifier(strategy="prior").fit(blind[0], train).predict_proba(blind[1])
+    assert ours["prior_top5"] == pytest.approx(metrics.top_k_accuracy_score(test, prior, k=5, labels=range(7)))
+    chance = dummy.DummyClassifier(strategy="stratified", random_state=0).fit(blind[0], train)
+    many = np.tile(test, 3000)
+    assert ours["stratified_top1"] == pytest.approx(chance.score(np.zeros((len(many), 1)), many), abs=0.01)
+
+
+# --- Calibration ---
+
+
+def test_temperature_undoes_overconfidence():
+    generator = np.random.default_rng(0)
+    honest = generator.dirichlet(np.full(4, 0.6), size=4000)
+    labels = np.array([generator.choice(4, p=row) for row in honest])
+    boastful = calibration.calibrated(honest, 0.4)
+    temperature = calibration.fit_temperature(boastful, labels)
+    assert temperature == pytest.approx(2.5, rel=0.08)
+    judged = calibration.judge(boastful, labels, temperature, None)
+    assert judged["after"]["expected_calibration_error"] < 0.03 < judged["before"]["expected_calibration_error"]
+    assert judged["after"]["loss"] < judged["before"]["loss"]
+    assert (calibration.calibrated(boastful, 3.0).argmax(1) == boastful.argmax(1)).all()
+
+
+def test_expected_calibration_error_of_known_bins():
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
+    right = np.array([True, True, True, False, True, False])
+    curve = calibration.reliability(confidence, right)
+    assert curve.error == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.55 - 0.5)) / 6)
+    assert curve.count.sum() == 6
+    assert calibration.bins_of(np.array([0.0, 0.1, 0.1001, 1.0])).tolist() == [0, 0, 1, 9]
+
+
+def test_threshold_answers_as_many_as_the_target_allows():
+    confidence = np.linspace(1, 0.01, 100)
+    right = np.ones(100, bool)
+    right[50:] = False
+    threshold = calibration.unsure_threshold(confidence, right)
+    answered = confidence >= threshold
+    assert right[answered].mean() >= 0.9
+    assert answered.sum() == 55  # 50 of 55 are right; 50 of 56 would be below nine in ten
+    assert calibration.unsure_threshold(confidence, np.zeros(100, bool)) is None
+    assert calibration.unsure_threshold(confidence[:9], np.ones(9, bool)) is None
+    assert calibration.unsure_threshold(np.full(20, 0.5), np.arange(20) < 10) is None  # equal: all or none
+
+
+def test_a_model_without_threshold_answers_nothing():
+    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None)
+    assert judged["unsure"]["coverage"] == 0
+    assert judged["unsure"]["accuracy"] is None
+
+
+# --- Confusion ---
+
+
+def test_confusion_is_ordered_by_movement_and_counts_mistakes_within_it():
+    artists = [Artist("Z", genre="Baroque"), Artist("B"), Artist("A", genre="Realism, Impressionism"),
+               Artist("C", genre="Impressionism"), Artist("D", genre="Baroque")]  # fmt: skip
+    assert [artists[index].name for index in order_by_movement(artists)] == ["D", "Z", "C", "A", "B"]
+    labels = np.array([0, 0, 2, 2, 1, 4, 4, 4])
+    named = np.array([4, 2, 3, 3, 0, 4, 0, 0])
+    found = confusion(labels, named, artists)
+    assert found["movement"]["within"] == 5
+    assert found["movement"]["across"] == 1
+    assert found["movement"]["unknown"] == 1
+    assert found["movement"]["within_share"] == pytest.approx(5 / 6)
+    assert found["pairs"][0] == {
+        "artists": ["Z", "D"], "first_as_second": 1, "second_as_first": 2, "paintings": [2, 3],
+    }  # fmt: skip
+    assert len(found["pairs"]) == 4
+    assert np.array(found["matrix"]).sum() == len(labels)
+
+
+def test_gather_refuses_missing_and_surplus_crops():
+    batch = {"painting_id": ["a", "a", "b"], "label": np.zeros(3, int), "scores": np.full((3, 2), 0.5)}
+    with pytest.raises(DatasetError, match="b has 1 of 2"):
+        gather([batch], 2)
+    with pytest.raises(DatasetError, match="a has more than 1"):
+        gather([batch], 1)
+    with pytest.raises(DatasetError, match="no records"):
+        gather([], 1)
+    with pytest.raises(ValueError, match="finite"):
+        gather([{**batch, "scores": np.full((3, 2), np.nan)}], 1)
