@@ -10,6 +10,7 @@ that one slow worker keeps the others waiting.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -92,6 +93,17 @@ def _local_workers(workers: int, on_done: Callable[[dict[str, Any]], None]) -> I
         _bench = None
 
 
+def import_beam() -> Any:
+    """apache_beam, without its warnings on import that this or that cloud's client is not installed."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam
+    finally:
+        logging.disable(level)
+    return apache_beam
+
+
 def run(
     step: Step,
     jobs: Sequence[str],
@@ -113,7 +125,7 @@ def run(
     """
     if not jobs:
         return
-    import apache_beam as beam
+    beam = import_beam()
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 
     options = PipelineOptions(list(beam_flags))
@@ -145,8 +157,7 @@ def run(
 
 
 def _execute(pipeline: Any, step: Step, jobs: Sequence[str]) -> None:
-    import apache_beam as beam
-
+    beam = import_beam()
     # Reshuffle, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
     _ = pipeline | beam.Create(list(jobs)) | beam.Reshuffle() | beam.Map(_perform, step)
     result = pipeline.run()

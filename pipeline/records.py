@@ -258,6 +258,59 @@ def encode_example(
     return _field(1, b"".join(entries))
 
 
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """(value, where the next byte lies)."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return value, at
+
+
+def _read_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The (number, payload) of the length-delimited fields that a message of ours consists of."""
+    at = 0
+    while at < len(data):
+        key, at = _read_varint(data, at)
+        if key & 7 != 2:
+            raise ValueError(f"unexpected wire type {key & 7}")
+        length, at = _read_varint(data, at)
+        if at + length > len(data):
+            raise ValueError("a field is longer than its message")
+        yield key >> 3, data[at : at + length]
+        at += length
+
+
+def decode_example(payload: bytes) -> dict[str, bytes | list[float] | list[int]]:
+    """The inverse of `encode_example`: key -> bytes, floats or integers, whatever other writer's order of keys.
+
+    Raises:
+      ValueError: the bytes are not such an Example.
+    """
+    try:
+        ((_, features),) = _read_fields(payload)
+        result: dict[str, bytes | list[float] | list[int]] = {}
+        for _, entry in _read_fields(features):
+            (_, key), (_, feature) = _read_fields(entry)
+            ((kind, value_list),) = _read_fields(feature)
+            ((_, value),) = _read_fields(value_list)
+            if kind == 1:
+                result[key.decode()] = value
+            elif kind == 2:
+                result[key.decode()] = list(struct.unpack(f"<{len(value) // 4}f", value))
+            else:
+                integers, at = [], 0
+                while at < len(value):
+                    integer, at = _read_varint(value, at)
+                    integers.append(integer)
+                result[key.decode()] = integers
+    except (IndexError, struct.error, UnicodeDecodeError) as error:
+        raise ValueError(f"not a record: {error}") from error
+    return result
+
+
 def _masked_crc(data: bytes) -> bytes:
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

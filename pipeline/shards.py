@@ -99,7 +99,7 @@ def write_lot(job: str) -> dict[str, Any]:
         wanting = [writer for writer in writers if writer.wants(position)]
         if wanting:
             try:
-                source = _Source(files.read(work.path), lot["max_pixels"])
+                source = Source(files.read(work.path), lot["max_pixels"])
                 frames = [source.frames(work, writer.scheme, writer.encoding, lot["seed"]) for writer in wanting]
             except (images.ImageError, OSError) as error:
                 # It was sound when surveyed. All schemes leave it out alike.
@@ -115,7 +115,7 @@ def write_lot(job: str) -> dict[str, Any]:
     return {"paintings": len(works)}
 
 
-class _Source:
+class Source:
     """A painting's bytes, decoded at most once at each resolution that schemes ask for."""
 
     def __init__(self, data: bytes, max_pixels: int) -> None:

@@ -1,0 +1,192 @@
+"""The flags of pipeline.build: its own, and those that go on to Beam."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.records import SPLITS, Encoding, Scheme
+
+DESCRIPTION = """\
+Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.
+
+  python -m pipeline.build --crop=64 --samples=16
+      16 windows of 64 x 64 pixels of every painting of the embedded gallery, into datasets/crop64x16/1.0.0/
+
+  python -m pipeline.build --data_dir=best-artworks --crop=64 --samples=16 --reshape=256
+      from a folder of your own, two schemes in one pass
+
+  python -m pipeline.build --data_dir=gs://B/art --output_dir=gs://B/sets --crop=64 --samples=16 \\
+      --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp --setup_file=./setup.py
+      on Dataflow; every flag that is not listed below goes to Beam
+
+Killed at any moment, the same command goes on where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The build's own flags, checked. See `parser` for what each means."""
+
+    schemes: tuple[Scheme, ...]
+    data_dir: str | None
+    output_dir: str
+    manifest: str | None
+    ratios: tuple[float, ...]
+    seed: int
+    dedup: Any
+    encoding: Encoding | None
+    shard_mib: float
+    workers: int
+    max_rejects: float
+    max_pixels: int
+    overwrite: bool
+    dry_run: bool
+    beam: tuple[str, ...]
+
+
+class _Scheme(argparse.Action):
+    """--crop=N --samples=K --crop=M --samples=L --reshape=R, in the order given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any) -> None:
+        schemes = getattr(namespace, "schemes", None) or []
+        namespace.schemes = schemes
+        try:
+            if self.dest == "reshape":
+                schemes.append(Scheme("reshape", value))
+            elif self.dest == "crop":
+                schemes.append(Scheme("crop", value, 1))
+                namespace.open_crop = True
+            elif getattr(namespace, "open_crop", False):
+                schemes[-1] = Scheme("crop", schemes[-1].size, value)
+            else:
+                raise ValueError("give it right after the --crop that it belongs to")
+        except ValueError as error:
+            parser.error(f"--{self.dest}={value}: {error}")
+        if self.dest != "crop":
+            if self.dest == "reshape" and getattr(namespace, "open_crop", False):
+                parser.error(f"--crop={schemes[-2].size} needs --samples=K right after it")
+            namespace.open_crop = False
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    shares = [float(share) for share in text.split("/")]
+    if len(shares) != len(SPLITS) or min(shares) < 0 or shares[0] == 0 or sum(shares) == 0:
+        raise argparse.ArgumentTypeError(
+            f"expected shares of {', '.join(SPLITS)} such as 80/10/10, the first above 0; received {text!r}"
+        )
+    return tuple(share / sum(shares) for share in shares)
+
+
+def _positive(kind: type) -> Any:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"expected a number above 0; received {text}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _fraction(text: str) -> float:
+    value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a fraction such as 0.05 or 5%; received {text}")
+    return value
+
+
+def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentParser:
+    """The command line of pipeline.build."""
+    result = argparse.ArgumentParser(
+        "python -m pipeline.build",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    scheme = result.add_argument_group("schemes, any number")
+    scheme.add_argument("--crop", action=_Scheme, type=int, metavar="N", help="windows of N x N pixels; then --samples")
+    scheme.add_argument("--samples", action=_Scheme, type=int, metavar="K", help="K windows of every painting")
+    scheme.add_argument("--reshape", action=_Scheme, type=int, metavar="N", help="the whole painting squashed to N x N")
+    add = result.add_argument_group("paintings").add_argument
+    add("--data_dir", help="folder of paintings: Kaggle's layout, a folder per artist, or flat; default: a gallery of "
+        "procedural painters, made in OUTPUT_DIR/gallery")  # fmt: skip
+    add("--manifest", metavar="CSV", help="a table with columns path and artist, instead of a layout")
+    add("--dedup", choices=("near", "exact", "off"), default="near", help="near: exact copies count once, near copies "
+        "stay in one split (default); exact: only the former; off: every file counts")  # fmt: skip
+    add("--max_rejects", type=_fraction, default=0.05, metavar="FRACTION", help="stop when more than this share of "
+        "the files cannot be read (default 0.05): a wrong folder, or a broken download")  # fmt: skip
+    add("--max_pixels", type=_positive(int), default=default_max_pixels, metavar="N", help="reject larger pictures "
+        f"unopened (default {default_max_pixels:,}); a worker holds 3 bytes of each pixel")  # fmt: skip
+    add = result.add_argument_group("dataset").add_argument
+    add("--output_dir", default="datasets", help="where datasets go (default: datasets)")
+    add("--splits", type=_ratios, default="80/10/10", metavar="T/V/T", help="shares of train, validation and test "
+        "within each artist (default 80/10/10)")  # fmt: skip
+    add("--seed", type=int, default=0, help="of splits, crop places and orders (default 0)")
+    add("--encoding", choices=("raw", "png", "jpeg"), help="of the pictures in the records; default: raw up to 256 "
+        "pixels a side, which reads fastest, and png above, which saves room")  # fmt: skip
+    add("--shard_mib", type=_positive(float), default=16.0, metavar="MIB", help="the most a shard holds (default 16); "
+        "a worker holds one of each scheme in memory")  # fmt: skip
+    add("--overwrite", action="store_true", help="delete another build's dataset that is in the way")
+    add = result.add_argument_group("running").add_argument
+    add("--workers", type=_positive(int), default=default_workers, help="processes on this machine "
+        f"(default: all cores, {default_workers})")  # fmt: skip
+    add("--dry_run", action="store_true", help="look at the paintings and say what would be written, write no dataset")
+    return result
+
+
+def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: int) -> Settings:
+    """The settings of a command line. Exits with status 2, as argparse does, where it is wrong."""
+    commands = parser(default_workers, default_max_pixels)
+    flags, beam = commands.parse_known_args(argv)
+    schemes = getattr(flags, "schemes", None) or []
+    if not schemes:
+        commands.error("name at least one scheme, for example --crop=64 --samples=16")
+    if getattr(flags, "open_crop", False):
+        commands.error(f"--crop={schemes[-1].size} needs --samples=K right after it")
+    if len({scheme.name for scheme in schemes}) < len(schemes):
+        commands.error("the same scheme is given twice")
+    if beam:
+        try:
+            check_beam_flags(beam, [option for action in commands._actions for option in action.option_strings])
+        except InputError as error:
+            commands.error(str(error))
+    return Settings(
+        schemes=tuple(schemes),
+        data_dir=flags.data_dir,
+        output_dir=flags.output_dir.rstrip("/") or "/",
+        manifest=flags.manifest,
+        ratios=flags.splits,
+        seed=flags.seed,
+        dedup=flags.dedup,
+        encoding=flags.encoding,
+        shard_mib=flags.shard_mib,
+        workers=flags.workers,
+        max_rejects=flags.max_rejects,
+        max_pixels=flags.max_pixels,
+        overwrite=flags.overwrite,
+        dry_run=flags.dry_run,
+        beam=tuple(beam),
+    )
+
+
+def check_beam_flags(beam: Sequence[str], ours: Sequence[str]) -> None:
+    """Raises InputError for a flag that neither this project nor Beam knows, with the nearest that one of them does."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    # Some of Beam's groups define the same flag; which of them wins does not matter here.
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(known)
+    _, unknown = known.parse_known_args(list(beam))
+    if not unknown:
+        return
+    word = unknown[0].split("=")[0]
+    names = [*ours, *(option for action in known._actions for option in action.option_strings)]
+    near = difflib.get_close_matches(word, names, n=1)
+    raise InputError(
+        f"neither this project nor Beam knows {unknown[0]}" + (f"; did you mean {near[0]}?" if near else "")
+    )

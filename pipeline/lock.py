@@ -1,0 +1,46 @@
+"""One build at a time in an output folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline import files
+from pipeline.errors import DatasetError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def exclusive(folder: str) -> Iterator[None]:
+    """Holds a local folder for this process; the lock goes with the process, however it ends.
+
+    Object stores have no locks: there, two builds at once are the user's to avoid. Builds of the same plan do each
+    other no harm even so, since they write the same bytes.
+
+    Raises:
+      DatasetError: another build holds it.
+    """
+    if files.is_remote(folder):
+        yield
+        return
+    import fcntl
+
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode() or "unknown"
+            raise DatasetError(
+                f"Another build is writing into {folder} (process {holder}). "
+                "Wait until it ends, or pass another --output_dir."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,106 @@
+"""What a build tells its user at the end, or instead of building."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pipeline import files, shards
+from pipeline.gallery import Reject
+from pipeline.images import ImageError
+from pipeline.plan import Plan
+from pipeline.records import SPLITS, Contract
+from pipeline.shards import Target
+
+SAMPLE = 8  # paintings that a dry run decodes to judge speed
+
+
+def by_reason(rejects: Iterable[Reject]) -> str:
+    """For example "3 truncated, 1 not an image"."""
+    counts = Counter(reject.reason for reject in rejects)
+    return ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common()) or "none"
+
+
+def mib(size: float) -> str:
+    """A number of bytes for people."""
+    return f"{size / 2**20:,.1f} MiB" if size < 2**30 else f"{size / 2**30:,.2f} GiB"
+
+
+def _per_artist(plan: Plan) -> list[str]:
+    counts = {split: Counter(work.label for work in works) for split, works in plan.works.items()}
+    width = max([len("artist"), *(len(artist.name) for artist in plan.artists)])
+    lines = [f"  {'artist':<{width}}" + "".join(f"{split:>12}" for split in SPLITS)]
+    for label, artist in enumerate(plan.artists):
+        lines.append(f"  {artist.name:<{width}}" + "".join(f"{counts[split][label]:>12,}" for split in SPLITS))
+    totals = "".join(f"{len(plan.works[split]):>12,}" for split in SPLITS)
+    return [*lines, f"  {'all':<{width}}{totals}"]
+
+
+def _copies(plan: Plan) -> str:
+    works = [work for some in plan.works.values() for work in some]
+    groups = Counter(work.group for work in works)
+    near = [size for size in groups.values() if size > 1]
+    return (
+        f"{sum(len(work.copies) for work in works):,} exact copies left out; "
+        f"{sum(near):,} near copies in {len(near):,} groups, each in one split"
+    )
+
+
+def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], workers: int, max_pixels: int) -> str:
+    """What a build would write, and about how long it would take, judged by decoding a few of the paintings."""
+    works = [work for some in plan.works.values() for work in some]
+    sample = works[:: max(1, len(works) // SAMPLE)][:SAMPLE]
+    sizes = dict.fromkeys((target.scheme.name for target in targets), 0)
+    begun = time.monotonic()
+    for work in sample:
+        try:
+            source = shards.Source(files.read(work.path), max_pixels)
+            for target in targets:
+                sizes[target.scheme.name] += sum(
+                    map(len, source.frames(work, target.scheme, target.encoding, plan.seed))
+                )
+        except (ImageError, OSError):
+            continue  # it will be a reject
+    seconds = (time.monotonic() - begun) / len(sample) * len(works) / workers
+    lines = [
+        f"paintings: {len(works):,} by {len(plan.artists)} artists",
+        *_per_artist(plan),
+        f"copies: {_copies(plan)}",
+    ]
+    lines.append(f"rejects: {by_reason(rejects)}")
+    for target in targets:
+        size = sizes[target.scheme.name] / len(sample) * len(works)
+        lines.append(
+            f"would write {target.folder}: {len(works) * target.scheme.samples:,} records ({target.encoding}), "
+            f"{sum(target.shards.values()):,} shards, about {mib(size)}"
+        )
+    return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. Nothing was written."])
+
+
+def built(
+    plan: Plan,
+    targets: Sequence[Target],
+    contracts: Sequence[Contract],
+    rejects: Sequence[Reject],
+    rate: float | None,
+    peak_mib: int,
+    seconds: float,
+) -> str:
+    """What was built and where, how fast, and the command to train on it."""
+    paintings = sum(map(len, plan.works.values()))
+    lines = [f"paintings: {paintings:,} by {len(plan.artists)} artists", *_per_artist(plan), f"copies: {_copies(plan)}"]
+    lost = max(contract.build["rejects"] for contract in contracts) - len(rejects)
+    lines.append(f"rejects: {by_reason(rejects)}" + (f"; {lost:,} while shards were written" if lost else ""))
+    for target, contract in zip(targets, contracts, strict=True):
+        parts = [shard for some in contract.splits.values() for shard in some]
+        lines.append(
+            f"{contract.scheme.name}: {sum(part.records for part in parts):,} records ({contract.encoding}), "
+            f"{len(parts):,} shards, {mib(sum(part.bytes for part in parts))}, "
+            f"{contract.build['enlarged']:,} paintings enlarged to fit -> {target.folder}"
+        )
+    speed = f"{rate:,.0f} paintings/s while writing, " if rate else ""
+    lines.append(f"{speed}{seconds:.1f} s in all, peak memory {peak_mib:,} MiB over all processes")
+    lines.append(f"look at it: {files.join(targets[0].folder, 'card.html')}")
+    lines.append(f"train on it: python -m trainer.main --dataset_dir={targets[0].folder} --run_dir=runs/first")
+    return "\n".join(lines)

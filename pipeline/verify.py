@@ -1,0 +1,177 @@
+"""python -m pipeline.verify DIR: is this dataset what it says it is? Names the shard that is not.
+
+Checked, streaming: that every shard of morelli.json is there and no other, sizes and SHA-256, the CRCs and the fields of
+every record, counts per painting and split, that no painting, copy or near copy is in two splits, that TFDS's metadata
+agree, and the fingerprint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from pipeline import files, records, seal
+from pipeline.errors import DamagedShardError, DatasetError, MorelliError
+from pipeline.plan import Plan, Work, fingerprint
+from pipeline.progress import Progress
+from pipeline.records import CONTRACT_FILE, Contract, Shard
+
+MOST_SHOWN = 20
+
+
+def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
+    """Yields a sentence for each fault of a dataset's folder.
+
+    Raises:
+      DatasetError: it holds no dataset.
+    """
+    there = files.sizes(folder)
+    if CONTRACT_FILE not in there:
+        raise DatasetError(
+            f"{folder} holds no finished dataset ({CONTRACT_FILE} is missing). Run pipeline.build again: it goes on."
+        )
+    contract = Contract.from_json(files.read(files.join(folder, CONTRACT_FILE)).decode(), folder)
+    paintings = _paintings(folder)
+    expected = {shard.filename for shards in contract.splits.values() for shard in shards}
+    for name in sorted(there):
+        if ".tfrecord-" in name and name not in expected:
+            yield f"{name} does not belong to this dataset: a reader that lists the folder would read it too. Delete it."
+    for split, shards in contract.splits.items():
+        counts: Counter[str] = Counter()
+        labels: dict[str, int] = {}
+        for shard in shards:
+            if shard.filename not in there:
+                yield f"{shard.filename} is missing. Run the same pipeline.build command again: only it is written."
+            else:
+                yield from _verify_shard(folder, shard, contract, counts, labels)
+            if progress:
+                progress.add(1)
+        yield from _verify_split(split, paintings, counts, labels)
+    yield from _verify_disjoint(paintings)
+    yield from _verify_tfds(folder, there, contract)
+    if (found := _fingerprint(contract, paintings)) != contract.fingerprint:
+        yield f"the fingerprint is {found}, and {CONTRACT_FILE} says {contract.fingerprint}: one of the two was changed."
+
+
+def _paintings(folder: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(
+        io.BytesIO(files.read(files.join(folder, seal.PAINTINGS_FILE))),
+        columns=["painting_id", "label", "split", "records", "digest", "group"],
+    )
+    return table.to_pylist()
+
+
+def _verify_shard(
+    folder: str, shard: Shard, contract: Contract, counts: Counter[str], labels: dict[str, int]
+) -> Iterator[str]:
+    path = files.join(folder, shard.filename)
+    rebuild = "Delete it and run the same pipeline.build command again: only it is written."
+    data = files.read(path)
+    if len(data) != shard.bytes:
+        yield f"{shard.filename} has {len(data):,} bytes, and {shard.bytes:,} were written. {rebuild}"
+    elif hashlib.sha256(data).hexdigest() != shard.sha256:
+        yield f"{shard.filename} has another SHA-256 than when it was written. {rebuild}"
+    number = 0
+    try:
+        for offset, payload in records.read_frames(io.BytesIO(data), path):
+            number += 1
+            try:
+                record = records.decode_example(payload)
+                painting, (label,) = bytes(record["painting_id"]).decode(), record["label"]  # type: ignore[arg-type]
+                raw = contract.scheme.size**2 * 3
+                if contract.encoding == "raw" and len(record["image"]) != raw:
+                    yield f"{shard.filename}: the record at byte {offset} has {len(record['image'])} pixel bytes, not {raw}."
+                if not 0 <= label < len(contract.artists) or labels.setdefault(painting, label) != label:  # type: ignore[operator, arg-type]
+                    yield f"{shard.filename}: the record at byte {offset} has label {label}, which is not its painting's."
+                counts[painting] += 1
+            except (ValueError, KeyError) as error:
+                yield f"{shard.filename}: the record at byte {offset} cannot be read ({error}). {rebuild}"
+    except DamagedShardError as error:
+        yield str(error)
+    if number != shard.records:
+        yield f"{shard.filename} holds {number:,} sound records, and {shard.records:,} were written."
+
+
+def _verify_split(
+    split: str, paintings: Sequence[dict[str, Any]], counts: Counter[str], labels: dict[str, int]
+) -> Iterator[str]:
+    expected = {row["painting_id"]: row for row in paintings if row["split"] == split and row["records"]}
+    for painting in sorted(counts.keys() - expected.keys())[:MOST_SHOWN]:
+        yield f"{split}: painting {painting} is in the shards, and {seal.PAINTINGS_FILE} has it elsewhere or nowhere."
+    wrong = [name for name, row in expected.items() if counts[name] != row["records"]]
+    for painting in sorted(wrong)[:MOST_SHOWN]:
+        yield f"{split}: painting {painting} has {counts[painting]} records, not {expected[painting]['records']}."
+    for painting in sorted(name for name in labels.keys() & expected.keys() if labels[name] != expected[name]["label"]):
+        yield f"{split}: painting {painting} has label {labels[painting]}, not {expected[painting]['label']}."
+
+
+def _verify_disjoint(paintings: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for key, what in (("painting_id", "painting"), ("digest", "file"), ("group", "group of near copies")):
+        split_of: dict[str, str] = {}
+        for row in paintings:
+            if split_of.setdefault(row[key], row["split"]) != row["split"]:
+                yield f"{what} {row[key]} is in {split_of[row[key]]} and in {row['split']}: test scores would be too high."
+
+
+def _verify_tfds(folder: str, there: dict[str, int], contract: Contract) -> Iterator[str]:
+    for name in ("dataset_info.json", "features.json", "label.labels.txt"):
+        if name not in there:
+            yield f"{name} is missing: TFDS cannot read this dataset. Run the same pipeline.build command again."
+            return
+    info = json.loads(files.read(files.join(folder, "dataset_info.json")))
+    lengths = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+    ours = {split: [shard.records for shard in shards] for split, shards in contract.splits.items() if shards}
+    if lengths != ours:
+        yield "dataset_info.json has other record counts than morelli.json. Run the same pipeline.build command again."
+    names = files.read(files.join(folder, "label.labels.txt")).decode().splitlines()
+    if names != list(contract.labels):
+        yield "label.labels.txt has other label names than morelli.json. Run the same pipeline.build command again."
+
+
+def _fingerprint(contract: Contract, paintings: Sequence[dict[str, Any]]) -> str:
+    works: dict[str, list[Work]] = {split: [] for split in contract.splits}
+    for row in paintings:
+        works[row["split"]].append(
+            Work(row["painting_id"], "", "", row["label"], row["split"], row["digest"], row["group"], (), 0, 0, 0)
+        )
+    plan = Plan(contract.artists, {split: tuple(some) for split, some in works.items()}, (), contract.seed)
+    shards = {split: len(some) for split, some in contract.splits.items()}
+    return fingerprint(plan, contract.scheme, contract.encoding, shards)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns 0 for a sound dataset, 1 for one with faults."""
+    parser = argparse.ArgumentParser("python -m pipeline.verify", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("dataset", nargs="+", help="a dataset's folder, such as datasets/crop64x16/1.0.0")
+    status = 0
+    for folder in parser.parse_args(argv).dataset:
+        try:
+            if not files.is_remote(folder):
+                folder = str(records.resolve_dataset_dir(folder))
+            contract = Contract.from_json(files.read(files.join(folder, CONTRACT_FILE)).decode(), folder)
+            shards = sum(map(len, contract.splits.values()))
+            with Progress("verify", shards, "shard") as progress:
+                faults = list(verify(folder, progress))
+        except (MorelliError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            status = 1
+            continue
+        for fault in faults:
+            print(f"FAULT {fault}")
+        counts = ", ".join(f"{contract.records(split):,} {split}" for split in contract.splits)
+        verdict = f"{len(faults)} faults" if faults else "sound"
+        print(f"{folder}: {verdict} ({shards} shards; records: {counts}; fingerprint {contract.fingerprint[:16]})")
+        status = status or bool(faults)
+    return int(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
