@@ -95,7 +95,7 @@ def _embedded_gallery(settings: Settings) -> str:
             f"{settings.output_dir}, or a local --output_dir."
         )
     folder = Path(settings.output_dir) / "gallery"
-    with Progress("paint the embedded gallery", atelier.DEFAULT_PAINTINGS) as progress:
+    with Progress("paint the embedded gallery", atelier.DEFAULT) as progress:
         done = 0
 
         def on_progress(painted: int, _: int) -> None:

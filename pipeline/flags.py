@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.jobs import import_beam
 from pipeline.records import SPLITS, Encoding, Scheme
 
 DESCRIPTION = """\
@@ -25,6 +26,8 @@ Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in 
       on Dataflow; every flag that is not listed below goes to Beam
 
 Killed at any moment, the same command goes on where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
+
+NEEDS_SAMPLES = "--crop={} needs --samples=K right after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +55,20 @@ class _Scheme(argparse.Action):
     """--crop=N --samples=K --crop=M --samples=L --reshape=R, in the order given."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any) -> None:
-        schemes = getattr(namespace, "schemes", None) or []
-        namespace.schemes = schemes
+        schemes = namespace.schemes = getattr(namespace, "schemes", None) or []
+        waiting = getattr(namespace, "waiting", False)  # the last --crop, for its --samples
+        if waiting and self.dest != "samples":
+            parser.error(NEEDS_SAMPLES.format(schemes[-1].size))
+        if self.dest == "samples" and not waiting:
+            parser.error(f"--samples={value}: give it right after the --crop that it belongs to")
         try:
-            if self.dest == "reshape":
-                schemes.append(Scheme("reshape", value))
-            elif self.dest == "crop":
-                schemes.append(Scheme("crop", value, 1))
-                namespace.open_crop = True
-            elif getattr(namespace, "open_crop", False):
+            if self.dest == "samples":
                 schemes[-1] = Scheme("crop", schemes[-1].size, value)
             else:
-                raise ValueError("give it right after the --crop that it belongs to")
+                schemes.append(Scheme(self.dest, value))  # type: ignore[arg-type]  # "crop" or "reshape"
         except ValueError as error:
             parser.error(f"--{self.dest}={value}: {error}")
-        if self.dest != "crop":
-            if self.dest == "reshape" and getattr(namespace, "open_crop", False):
-                parser.error(f"--crop={schemes[-2].size} needs --samples=K right after it")
-            namespace.open_crop = False
+        namespace.waiting = self.dest == "crop"
 
 
 def _ratios(text: str) -> tuple[float, ...]:
@@ -145,8 +144,8 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
     schemes = getattr(flags, "schemes", None) or []
     if not schemes:
         commands.error("name at least one scheme, for example --crop=64 --samples=16")
-    if getattr(flags, "open_crop", False):
-        commands.error(f"--crop={schemes[-1].size} needs --samples=K right after it")
+    if flags.waiting:
+        commands.error(NEEDS_SAMPLES.format(schemes[-1].size))
     if len({scheme.name for scheme in schemes}) < len(schemes):
         commands.error("the same scheme is given twice")
     if beam:
@@ -175,12 +174,13 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
 
 def check_beam_flags(beam: Sequence[str], ours: Sequence[str]) -> None:
     """Raises InputError for a flag that neither this project nor Beam knows, with the nearest that one of them does."""
+    import_beam()
     from apache_beam.options.pipeline_options import PipelineOptions
 
     # Some of Beam's groups define the same flag; which of them wins does not matter here.
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
-        options._add_argparse_args(known)
+        options._add_argparse_args(known)  # type: ignore[arg-type]  # any parser will do
     _, unknown = known.parse_known_args(list(beam))
     if not unknown:
         return

@@ -96,16 +96,16 @@ def make_plan(
     labels = {name: label for label, name in enumerate(names)}
     works: dict[str, list[Work]] = {split: [] for split in SPLITS}
     for index, row in enumerate(kept):
-        group = ids[groups[index]]
-        works[split_of[group]].append(
+        group_id = ids[groups[index]]
+        works[split_of[group_id]].append(
             Work(
                 painting_id=ids[index],
                 path=row.path,
                 artist=row.artist,
                 label=labels[row.artist],
-                split=split_of[group],
+                split=split_of[group_id],
                 digest=row.digest,
-                group=group,
+                group=group_id,
                 copies=tuple(copies.get(row.digest, ())),
                 width=row.width,
                 height=row.height,
@@ -263,7 +263,7 @@ def assign_splits(groups: Mapping[str, Counter[str]], ratios: Sequence[float], s
             if own[artist] <= len(empty[artist]):  # just enough groups left to give each split one
                 allowed = sorted(empty[artist])
             own[artist] -= 1
-        need = sum(count * missing[artist] for artist, count in artists.items())
+        need = np.sum([count * missing[artist] for artist, count in artists.items()], axis=0)
         split = max(allowed, key=lambda split: (need[split], ratios[split], -split))
         for artist, count in artists.items():
             missing[artist][split] -= count

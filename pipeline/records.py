@@ -283,15 +283,15 @@ def _read_fields(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def decode_example(payload: bytes) -> dict[str, bytes | list[float] | list[int]]:
-    """The inverse of `encode_example`: key -> bytes, floats or integers, whatever other writer's order of keys.
+def decode_example(payload: bytes) -> dict[str, Any]:
+    """The inverse of `encode_example`: key -> bytes, a list of floats or a list of integers.
 
     Raises:
       ValueError: the bytes are not such an Example.
     """
     try:
         ((_, features),) = _read_fields(payload)
-        result: dict[str, bytes | list[float] | list[int]] = {}
+        result: dict[str, Any] = {}
         for _, entry in _read_fields(features):
             (_, key), (_, feature) = _read_fields(entry)
             ((kind, value_list),) = _read_fields(feature)

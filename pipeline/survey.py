@@ -70,7 +70,7 @@ def survey_batch(job: str) -> dict[str, Any]:
         try:
             row = look_at(candidate, files.read(candidate.path), work["max_pixels"])
         except OSError as error:
-            row = Row(*fields, reason="unreadable", detail=error.strerror or str(error))
+            row = Row(**dataclasses.asdict(candidate), reason="unreadable", detail=error.strerror or str(error))
         rows.append(dataclasses.astuple(row))
     files.write(_result_path(job), [json.dumps(rows).encode()])
     return {"paintings": len(rows)}

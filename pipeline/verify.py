@@ -1,8 +1,8 @@
 """python -m pipeline.verify DIR: is this dataset what it says it is? Names the shard that is not.
 
-Checked, streaming: that every shard of morelli.json is there and no other, sizes and SHA-256, the CRCs and the fields of
-every record, counts per painting and split, that no painting, copy or near copy is in two splits, that TFDS's metadata
-agree, and the fingerprint.
+Checked, one shard in memory at a time: that every shard of morelli.json is there and no other, sizes and SHA-256, the
+CRCs and the fields of every record, counts per painting and split, that no painting, copy or near copy is in two
+splits, that TFDS's metadata agree, and the fingerprint.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline import files, records, seal
 from pipeline.errors import DamagedShardError, DatasetError, MorelliError
@@ -22,7 +22,15 @@ from pipeline.plan import Plan, Work, fingerprint
 from pipeline.progress import Progress
 from pipeline.records import CONTRACT_FILE, Contract, Shard
 
-MOST_SHOWN = 20
+REBUILD = "Delete it and run the same pipeline.build command again: only what is missing is written."
+MISSING = "is missing. Run the same pipeline.build command again: only what is missing is written."
+
+
+class _Seen(NamedTuple):
+    """What the shards of a split hold: painting -> records, painting -> label."""
+
+    records: Counter[str]
+    labels: dict[str, int]
 
 
 def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
@@ -41,22 +49,22 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
     expected = {shard.filename for shards in contract.splits.values() for shard in shards}
     for name in sorted(there):
         if ".tfrecord-" in name and name not in expected:
-            yield f"{name} does not belong to this dataset: a reader that lists the folder would read it too. Delete it."
+            yield f"{name} does not belong to this dataset, and readers that list the folder read it. Delete it."
     for split, shards in contract.splits.items():
-        counts: Counter[str] = Counter()
-        labels: dict[str, int] = {}
+        seen = _Seen(Counter(), {})
+        sound = True
         for shard in shards:
-            if shard.filename not in there:
-                yield f"{shard.filename} is missing. Run the same pipeline.build command again: only it is written."
-            else:
-                yield from _verify_shard(folder, shard, contract, counts, labels)
+            for fault in _verify_shard(folder, shard, contract, seen) if shard.filename in there else [MISSING]:
+                sound = False
+                yield f"{shard.filename} {fault}"
             if progress:
                 progress.add(1)
-        yield from _verify_split(split, paintings, counts, labels)
+        if sound:  # else all the paintings of a bad shard would be named too
+            yield from _verify_split(split, paintings, seen)
     yield from _verify_disjoint(paintings)
     yield from _verify_tfds(folder, there, contract)
     if (found := _fingerprint(contract, paintings)) != contract.fingerprint:
-        yield f"the fingerprint is {found}, and {CONTRACT_FILE} says {contract.fingerprint}: one of the two was changed."
+        yield f"the fingerprint is {found}, and {CONTRACT_FILE} says {contract.fingerprint}: one was changed."
 
 
 def _paintings(folder: str) -> list[dict[str, Any]]:
@@ -69,48 +77,48 @@ def _paintings(folder: str) -> list[dict[str, Any]]:
     return table.to_pylist()
 
 
-def _verify_shard(
-    folder: str, shard: Shard, contract: Contract, counts: Counter[str], labels: dict[str, int]
-) -> Iterator[str]:
+def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) -> Iterator[str]:
     path = files.join(folder, shard.filename)
-    rebuild = "Delete it and run the same pipeline.build command again: only it is written."
     data = files.read(path)
     if len(data) != shard.bytes:
-        yield f"{shard.filename} has {len(data):,} bytes, and {shard.bytes:,} were written. {rebuild}"
+        yield f"has {len(data):,} bytes, and {shard.bytes:,} were written. {REBUILD}"
     elif hashlib.sha256(data).hexdigest() != shard.sha256:
-        yield f"{shard.filename} has another SHA-256 than when it was written. {rebuild}"
+        yield f"has another SHA-256 than when it was written. {REBUILD}"
     number = 0
     try:
         for offset, payload in records.read_frames(io.BytesIO(data), path):
             number += 1
-            try:
-                record = records.decode_example(payload)
-                painting, (label,) = bytes(record["painting_id"]).decode(), record["label"]  # type: ignore[arg-type]
-                raw = contract.scheme.size**2 * 3
-                if contract.encoding == "raw" and len(record["image"]) != raw:
-                    yield f"{shard.filename}: the record at byte {offset} has {len(record['image'])} pixel bytes, not {raw}."
-                if not 0 <= label < len(contract.artists) or labels.setdefault(painting, label) != label:  # type: ignore[operator, arg-type]
-                    yield f"{shard.filename}: the record at byte {offset} has label {label}, which is not its painting's."
-                counts[painting] += 1
-            except (ValueError, KeyError) as error:
-                yield f"{shard.filename}: the record at byte {offset} cannot be read ({error}). {rebuild}"
+            if fault := _verify_record(payload, contract, seen):
+                yield f"has a record at byte {offset} that {fault}. {REBUILD}"
     except DamagedShardError as error:
-        yield str(error)
+        yield f"is damaged at byte {error.offset}: {error.what}. {REBUILD}"
     if number != shard.records:
-        yield f"{shard.filename} holds {number:,} sound records, and {shard.records:,} were written."
+        yield f"holds {number:,} sound records, and {shard.records:,} were written. {REBUILD}"
 
 
-def _verify_split(
-    split: str, paintings: Sequence[dict[str, Any]], counts: Counter[str], labels: dict[str, int]
-) -> Iterator[str]:
+def _verify_record(payload: bytes, contract: Contract, seen: _Seen) -> str | None:
+    try:
+        record = records.decode_example(payload)
+        painting, (label,), image = record["painting_id"].decode(), record["label"], record["image"]
+    except (ValueError, KeyError) as error:
+        return f"cannot be read ({error})"
+    seen.records[painting] += 1
+    if contract.encoding == "raw" and len(image) != contract.scheme.size**2 * 3:
+        return f"has {len(image):,} bytes of pixels, not {contract.scheme.size**2 * 3:,}"
+    if not 0 <= label < len(contract.artists) or seen.labels.setdefault(painting, label) != label:
+        return f"has label {label}, which is not its painting's"
+    return None
+
+
+def _verify_split(split: str, paintings: Sequence[dict[str, Any]], seen: _Seen) -> Iterator[str]:
     expected = {row["painting_id"]: row for row in paintings if row["split"] == split and row["records"]}
-    for painting in sorted(counts.keys() - expected.keys())[:MOST_SHOWN]:
+    for painting in sorted(seen.records.keys() - expected.keys()):
         yield f"{split}: painting {painting} is in the shards, and {seal.PAINTINGS_FILE} has it elsewhere or nowhere."
-    wrong = [name for name, row in expected.items() if counts[name] != row["records"]]
-    for painting in sorted(wrong)[:MOST_SHOWN]:
-        yield f"{split}: painting {painting} has {counts[painting]} records, not {expected[painting]['records']}."
-    for painting in sorted(name for name in labels.keys() & expected.keys() if labels[name] != expected[name]["label"]):
-        yield f"{split}: painting {painting} has label {labels[painting]}, not {expected[painting]['label']}."
+    for painting, row in expected.items():
+        if seen.records[painting] != row["records"]:
+            yield f"{split}: painting {painting} has {seen.records[painting]} records, not {row['records']}."
+        elif seen.labels[painting] != row["label"]:
+            yield f"{split}: painting {painting} has label {seen.labels[painting]}, not {row['label']}."
 
 
 def _verify_disjoint(paintings: Sequence[dict[str, Any]]) -> Iterator[str]:
@@ -118,7 +126,7 @@ def _verify_disjoint(paintings: Sequence[dict[str, Any]]) -> Iterator[str]:
         split_of: dict[str, str] = {}
         for row in paintings:
             if split_of.setdefault(row[key], row["split"]) != row["split"]:
-                yield f"{what} {row[key]} is in {split_of[row[key]]} and in {row['split']}: test scores would be too high."
+                yield f"{what} {row[key]} is in {split_of[row[key]]} and in {row['split']}: scores would be too high."
 
 
 def _verify_tfds(folder: str, there: dict[str, int], contract: Contract) -> Iterator[str]:
