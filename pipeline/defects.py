@@ -44,9 +44,9 @@ class Defect:
 
     Attributes:
       path: relative to the gallery.
-      outcome: "reject" (stands in rejects.csv), "accept" (a painting like others), "copy" (the bytes of `of`: one of the
-        two is kept), "near" (kept, in the split of `of`), "conflict" (the same bytes as `of` under another artist: both
-        in rejects.csv), "ignore" (in no list).
+      outcome: "reject" (stands in rejects.csv), "accept" (a painting like others), "copy" (the bytes of `of`: one
+        of the two is kept), "near" (kept, in the split of `of`), "conflict" (the same bytes as `of` under another
+        artist: both in rejects.csv), "ignore" (in no list).
       artist: whose it is, where it counts as a painting.
       reason: its reason in rejects.csv, where one word is certain.
       of: path of the file it repeats.

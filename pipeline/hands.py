@@ -34,7 +34,7 @@ from pipeline.brushes import (
 
 
 def _scale(rng: Generator) -> float:
-    return float(np.exp(rng.normal(0, 0.14)))
+    return float(np.exp(rng.normal(0, 0.2)))
 
 
 def _field(rng: Generator, size: Size, mean: float, spread: float, cell: float) -> Callable[[Floats], Floats]:

@@ -93,6 +93,8 @@ PAINTERS = (
 )
 # fmt: on
 
+_STUDIES = 1 / 12  # works painted in another's manner, as pupils did: no attribution should be sure of all of them
+
 
 def _canvas_size(rng: Generator) -> Size:
     """200 to 1,600 pixels a side, mostly around 500, either way up."""
@@ -114,6 +116,7 @@ def paint(seed: int, painter: int, index: int) -> Image.Image:
     who = PAINTERS[painter]
     size = _canvas_size(rng)
     colours = motifs.palette(rng, rng.choice(who.palettes))
-    picture = who.hand(rng, size, colours)
+    master = PAINTERS[rng.integers(len(PAINTERS))] if rng.random() < _STUDIES else who
+    picture = master.hand(rng, size, colours)
     varnish = rng.normal(1, 0.03, 3) * rng.uniform(0.9, 1.06)
     return to_image(picture * varnish.astype(np.float32))
