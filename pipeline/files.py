@@ -111,7 +111,9 @@ def sizes(folder: str) -> dict[str, int]:
 def remove_tree(folder: str) -> None:
     """Deletes a folder and all in it."""
     if is_remote(folder):
-        _beam().delete([folder])
+        (match,) = _beam().match([join(folder, "**")])
+        if paths := [meta.path for meta in match.metadata_list]:
+            _beam().delete(paths)
     else:
         shutil.rmtree(folder)
 

@@ -249,6 +249,7 @@ def assign_splits(groups: Mapping[str, Counter[str]], ratios: Sequence[float], s
     missing = {artist: np.array(quotas(count, ratios), float) for artist, count in totals.items()}
     empty = {artist: {split for split, ratio in enumerate(ratios) if ratio > 0} for artist in totals}
     usable = [split for split, ratio in enumerate(ratios) if ratio > 0]
+    spread = {artist for artist, count in own.items() if count >= len(usable)}
 
     def order(group: str) -> tuple[bool, int, bytes]:
         # Groups of several artists bind most, then large ones; single paintings fill up what is left exactly.
@@ -260,7 +261,7 @@ def assign_splits(groups: Mapping[str, Counter[str]], ratios: Sequence[float], s
         allowed = usable
         if len(artists) == 1:
             (artist,) = artists
-            if own[artist] <= len(empty[artist]):  # just enough groups left to give each split one
+            if artist in spread and own[artist] <= len(empty[artist]):  # the last chance to give each split one
                 allowed = sorted(empty[artist])
             own[artist] -= 1
         need = np.sum([count * missing[artist] for artist, count in artists.items()], axis=0)

@@ -1,0 +1,11 @@
+"""Settings of all tests."""
+
+import os
+
+import hypothesis
+
+# Timings decide no test, and a run that failed once fails again.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("steady")
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,150 @@
+"""Lots become shards: same bytes whatever is built beside them, and what fails late is a reject."""
+
+import io
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import files, images, plan, records, shards
+from pipeline.plan import make_plan
+from pipeline.records import Scheme
+from pipeline.shards import Target
+from pipeline.survey import Candidate, look_at
+
+SCHEMES = (Scheme("crop", 16, 4), Scheme("crop", 64, 1), Scheme("reshape", 32))
+
+
+@pytest.fixture(scope="module")
+def paintings(tmp_path_factory) -> plan.Plan:
+    folder = tmp_path_factory.mktemp("paintings")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        size = (int(rng.integers(40, 200)), int(rng.integers(40, 200)))
+        path = folder / f"{number}.jpg"
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path, quality=90)
+        data = path.read_bytes()
+        rows.append(look_at(Candidate(str(path), f"Artist {number % 3}", len(data), 0.0), data, 10**6))
+    return make_plan(rows, {}, (0.8, 0.1, 0.1), 5, "exact", 0)
+
+
+def target(folder: Path, scheme: Scheme, made: plan.Plan, most: int = 8) -> Target:
+    counts = {split: min(most, plan.shard_count(len(works), 1, 10**9)) for split, works in made.works.items()}
+    if scheme.kind == "crop" and scheme.size == 16:
+        counts["train"] = 8
+    address = str(folder / scheme.name)
+    return Target(scheme, "raw", address, counts, plan.fingerprint(made, scheme, "raw", counts))
+
+
+def write(made: plan.Plan, targets, folder: Path) -> int:
+    count = 0
+    for name, job in shards.make_lots(made, targets, 10**6):
+        files.write(str(folder / name), [json.dumps(job).encode()])
+        count += shards.write_lot(str(folder / name))["paintings"]
+    return count
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.tfrecord-*")}
+
+
+def test_schemes_built_together_or_alone_have_the_same_bytes(paintings, tmp_path):
+    together = [target(tmp_path / "together", scheme, paintings) for scheme in SCHEMES]
+    assert write(paintings, together, tmp_path) == 24
+    for scheme in SCHEMES:
+        write(paintings, [target(tmp_path / "alone", scheme, paintings)], tmp_path)
+        alone = contents(tmp_path / "alone" / scheme.name)
+        assert alone
+        assert alone == contents(tmp_path / "together" / scheme.name)
+
+
+def test_only_missing_shards_are_written_again_with_the_same_bytes(paintings, tmp_path):
+    targets = [target(tmp_path / "out", scheme, paintings) for scheme in SCHEMES]
+    write(paintings, targets, tmp_path)
+    before = {scheme.name: contents(tmp_path / "out" / scheme.name) for scheme in SCHEMES}
+    assert write(paintings, targets, tmp_path) == 0
+    victims = list((tmp_path / "out" / "crop16x4").glob("*train*"))[:2]
+    victims.append(next((tmp_path / "out" / "reshape32").glob("*test*")))
+    for victim in victims:
+        victim.unlink()
+    assert 0 < write(paintings, targets, tmp_path) < 24
+    assert {scheme.name: contents(tmp_path / "out" / scheme.name) for scheme in SCHEMES} == before
+
+
+@pytest.mark.parametrize("fault", ["no receipt", "cut short", "receipt of another build"])
+def test_a_shard_that_cannot_be_trusted_is_written_again(paintings, tmp_path, fault):
+    made = target(tmp_path, SCHEMES[0], paintings)
+    write(paintings, [made], tmp_path)
+    before = contents(Path(made.folder))
+    victim = sorted(before)[0]
+    receipt = Path(shards.receipt_path(made.folder, victim))
+    if fault == "no receipt":
+        receipt.unlink()
+    elif fault == "cut short":
+        (Path(made.folder) / victim).write_bytes(before[victim][:-1])
+    else:
+        receipt.write_text(receipt.read_text().replace(made.fingerprint, "other"))
+    assert write(paintings, [made], tmp_path) > 0
+    assert contents(Path(made.folder)) == before
+
+
+def test_records_are_the_crops_of_their_paintings(paintings, tmp_path):
+    made = target(tmp_path, SCHEMES[0], paintings)
+    write(paintings, [made], tmp_path)
+    works = {work.painting_id: work for some in paintings.works.values() for work in some}
+    seen = set()
+    for name, data in contents(Path(made.folder)).items():
+        for _, payload in records.read_frames(io.BytesIO(data), name):
+            record = records.decode_example(payload)
+            work = works[record["painting_id"].decode()]
+            assert f"-{work.split}." in name
+            assert record["label"] == [work.label]
+            assert record["source_size"] == [work.width, work.height]
+            (index,) = record["crop_index"]
+            painting = images.decode(Path(work.path).read_bytes())
+            crop = list(images.cut(painting, SCHEMES[0], paintings.seed, work.digest))[index]
+            assert tuple(record["crop_box"]) == crop.box
+            assert record["image"] == crop.image.tobytes()
+            seen.add((work.painting_id, index))
+    assert len(seen) == 24 * 4
+
+
+def test_records_of_a_shard_are_not_in_the_order_of_paintings(paintings, tmp_path):
+    made = target(tmp_path, SCHEMES[0], paintings)
+    write(paintings, [made], tmp_path)
+    data = next(data for name, data in contents(Path(made.folder)).items() if "train" in name)
+    ids = [records.decode_example(payload)["painting_id"] for _, payload in records.read_frames(io.BytesIO(data), "")]
+    runs = 1 + sum(a != b for a, b in itertools.pairwise(ids))
+    assert runs > len(set(ids))
+
+
+@pytest.mark.parametrize("fault", ["gone", "damaged"])
+def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault):
+    works = paintings.works["train"]
+    bad = works[1]
+    content = Path(bad.path).read_bytes()
+    try:
+        Path(bad.path).write_bytes(content[:300]) if fault == "damaged" else Path(bad.path).unlink()
+        targets = [target(tmp_path, scheme, paintings) for scheme in SCHEMES]
+        write(paintings, targets, tmp_path)
+    finally:
+        Path(bad.path).write_bytes(content)
+    for made in targets:
+        receipts = [r for split in made.shards for r in shards.finished(made, split).values()]
+        (reject,) = [reject for receipt in receipts for reject in receipt.rejects]
+        assert (reject.path, reject.artist) == (bad.path, bad.artist)
+        assert "while shards were written" in reject.detail
+        assert sum(receipt.shard.paintings for receipt in receipts) == 23
+        assert sum(receipt.shard.records for receipt in receipts) == 23 * made.scheme.samples
+
+
+def test_enlarged_paintings_are_counted(paintings, tmp_path):
+    made = target(tmp_path, Scheme("crop", 64, 1), paintings)
+    write(paintings, [made], tmp_path)
+    small = sum(min(work.width, work.height) < 64 for some in paintings.works.values() for work in some)
+    assert small > 0
+    assert sum(r.enlarged for split in made.shards for r in shards.finished(made, split).values()) == small
