@@ -24,7 +24,7 @@ from trainer import augment, order
 
 _READ_BUFFER = 1 << 20  # bytes asked of the file system at a time; larger was not faster, smaller was
 _CHUNK = 256  # records handed from one tf.data stage to the next while a window is read
-_PREFETCH = 3  # batches ready ahead of the step; more only costs memory
+PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
 PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
 
@@ -101,7 +101,7 @@ def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Data
 
     numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + 1) * steps)
     batches = tf.data.Dataset.zip(numbers, serialized).map(prepare, num_parallel_calls=PARALLEL)
-    return batches.prefetch(_PREFETCH).with_options(_options())
+    return batches.prefetch(PREFETCH).with_options(_options())
 
 
 def _shuffled(stream: Stream, epoch: int, position: int) -> tf.data.Dataset:
@@ -167,7 +167,7 @@ def evaluation_batches(dataset_dir: str | Path, split: str, batch_size: int) -> 
     paths = [str(folder / shard.filename) for shard in contract.splits[split]]
     serialized = tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER).batch(batch_size)
     batches = serialized.map(lambda batch: records.parse_batch(batch, contract), num_parallel_calls=PARALLEL)
-    return batches.prefetch(_PREFETCH).with_options(_options())
+    return batches.prefetch(PREFETCH).with_options(_options())
 
 
 def count_classes(folder: Path, contract: records.Contract) -> np.ndarray:
