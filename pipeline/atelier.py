@@ -61,7 +61,7 @@ def counts(paintings: int) -> dict[str, int]:
     weights = _RATIO ** -np.linspace(0, 1, len(PAINTERS))
     share = np.maximum(FEWEST, np.floor(weights / weights.sum() * paintings)).astype(int)
     while share.sum() > paintings:  # a small gallery, its tail raised to three
-        share[share.argmax()] -= 1
+        share[np.flatnonzero(share == share.max())[-1]] -= 1
     share[: paintings - share.sum()] += 1  # what rounding down left over
     return {painter.name: int(count) for painter, count in zip(PAINTERS, share, strict=True)}
 
@@ -127,8 +127,8 @@ def write_gallery(
     asked = {"version": VERSION, "seed": seed, "paintings": paintings, "defects": defects}
     with _locked(output):
         _claim(output, asked)
-        for name in share:
-            files.remove_temporary(str(output / "images" / "images" / folder_name(name)))
+        for stale in output.glob(f"images/images/*/{files.TEMPORARY}*"):
+            stale.unlink()
         wanted = [
             (str(output / relative_path(name, index + 1)), seed, painter, index)
             for painter, (name, count) in enumerate(share.items())
@@ -169,7 +169,10 @@ def _claim(output: Path, asked: Mapping[str, int]) -> None:
     """Marks a folder as holding this gallery. Raises InputError where it holds anything else."""
     marker = output / MARKER
     if marker.exists():
-        found = json.loads(marker.read_text(encoding="utf-8"))
+        try:
+            found = dict(json.loads(marker.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{marker} is not what this program writes. Name another folder.") from error
         if found != asked:
             differs = "; ".join(
                 f"{key} is {found.get(key)}, not {asked[key]}" for key in asked if found.get(key) != asked[key]
