@@ -226,8 +226,10 @@ def _orientation(image: Image.Image) -> int:
 _STEPS = (0xC13FA9A902A6328F, 0x91E10DA5C79E7B1C)
 _ONE = 1 << 64
 
-# Reshaping from a picture scaled while decoding: both sides keep this many times the square's side.
-RESHAPE_HEADROOM = 2
+# Pixels beyond the square's side that a painting keeps on both sides when it is decoded for reshaping. Against reshaping
+# the full picture, on 204 originals of about 1 megapixel, for squares of 64, 128 and 256 px: the mean difference is at
+# most 0.75 of 255, 99% of values differ by 7 or less, and the time is 0.3, 0.4 and 0.5 of that of the full decode.
+RESHAPE_HEADROOM = 128
 
 
 def is_enlarged(width: int, height: int, scheme: records.Scheme) -> bool:
@@ -299,7 +301,7 @@ def needed_resolution(schemes: Iterable[records.Scheme]) -> int | None:
     schemes = tuple(schemes)
     if any(scheme.kind == "crop" for scheme in schemes):
         return None
-    return RESHAPE_HEADROOM * max(scheme.size for scheme in schemes)
+    return RESHAPE_HEADROOM + max(scheme.size for scheme in schemes)
 
 
 def scales_down(data: bytes, width: int, height: int, at_least: int) -> bool:
@@ -328,13 +330,20 @@ def encode(image: Image.Image, encoding: records.Encoding) -> bytes:
 
 # --- Likeness --------------------------------------------------------------------------------------------------------
 
-# Paintings whose perceptual hashes differ in at most this many bits are near copies.
-NEAR_COPY_BITS = 20
+# Paintings whose perceptual hashes differ in at most this many of 256 bits are near copies: unrelated pairs differ in
+# 128 +- 10. Looked at on 1,227 real paintings, 752,151 pairs: of the 377 within 64 bits, one is of two different works
+# (two dark portraits, at 60); the next such pairs, portraits in the same oval mount, begin at 70. What 64 finds of
+# altered copies of 205 of these paintings: all that were recompressed, halved in size, brightened, recoloured or made
+# gray; 98% of those that lost 3% on each side. No chain joins more than 5 files. Of the hashes compared (phash, dhash,
+# whash, ahash, of 64, 144 and 256 bits) none finds as many without joining more strangers: a longer hash tells dark
+# portraits apart, and phash minds a crop less than dhash does. A missed copy leaks, a wrong pair only shares a split:
+# hence the generous side of the gap.
+NEAR_COPY_BITS = 64
 HASH_RESOLUTION = 128  # `at_least` for a picture that is only hashed
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """A hash that near copies share but for a few bits: 256 bits in hex."""
-    import imagehash
+    """64 hex digits, of which near copies share all but `NEAR_COPY_BITS` bits: DCT signs of the picture in gray."""
+    import imagehash  # brings SciPy, which only the survey needs
 
     return str(imagehash.phash(image, hash_size=16))
