@@ -217,14 +217,15 @@ def _claim(target: Target, about: dict[str, object], overwrite: bool) -> None:
 def _write(settings: Settings, paintings: Plan, targets: Sequence[Target]) -> int:
     """Writes the shards that are missing; returns how many paintings were read for it."""
     folder = files.join(settings.output_dir, ".jobs")
-    paths, count = [], 0
+    paths, count, missing = [], 0, 0
     for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
         paths.append(files.join(folder, name))
         files.write(paths[-1], [json.dumps(job).encode()])
         count += len(job["works"])
-    total = sum(map(len, paintings.works.values()))
-    if count < total:
-        print(f"note: the shards of {total - count:,} of {total:,} paintings are written already")
+        missing += sum(len(wanted["shards"]) for wanted in job["targets"])
+    total = sum(sum(target.shards.values()) for target in targets)
+    if missing < total:
+        print(f"note: {total - missing:,} of {total:,} shards are written already")
     if paths:
         with Progress("write", count) as progress:
             jobs.run(

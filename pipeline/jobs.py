@@ -130,23 +130,22 @@ def run(
 
     options = PipelineOptions(list(beam_flags))
     name = options.view_as(StandardOptions).runner
-    if name not in (None, "DirectRunner", "FnApiRunner"):
-        _execute(beam.Pipeline(options=options), step, jobs)
-        return
-
-    # By name: with runner=DirectRunner, Beam would first try to fetch another runner from the network.
-    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
     direct = options.view_as(DirectOptions)
-    if direct.direct_running_mode != "in_memory":  # the user wants Beam's own workers
+    if name not in (None, "DirectRunner", "FnApiRunner") or direct.direct_running_mode != "in_memory":
         direct.direct_num_workers = workers
-        _execute(beam.Pipeline(FnApiRunner(), options), step, jobs)
+        try:
+            _execute(beam.Pipeline(runner=name or _fn_api_runner(), options=options), step, jobs)
+        except MorelliError:
+            raise
+        except Exception as error:  # every runner has its own
+            raise MorelliError(f"{name or 'FnApiRunner'} could not do the work: {error}") from error
         return
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what fails is told once, below
     with _local_workers(workers, on_done) as bench:
         try:
-            _execute(beam.Pipeline(FnApiRunner(), options), step, jobs)
+            _execute(beam.Pipeline(_fn_api_runner(), options), step, jobs)
         except Exception as error:
             if isinstance(bench.failure, BrokenProcessPool):
                 raise MorelliError(
@@ -154,6 +153,13 @@ def run(
                     "from here; with --workers=1 it needs the least memory."
                 ) from error
             raise bench.failure or error from None
+
+
+def _fn_api_runner() -> Any:
+    """The local runner, by name: given "DirectRunner", Beam would first try to fetch another one from the network."""
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    return FnApiRunner()
 
 
 def _execute(pipeline: Any, step: Step, jobs: Sequence[str]) -> None:

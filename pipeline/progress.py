@@ -47,6 +47,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         elif kind is None:
+            self._done = self._total  # other runners than the local one do not say how far they are
             self._print(f"{time.monotonic() - self._begun:.1f} s")
 
 

@@ -51,7 +51,7 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     try:
         painting = images.decode(data, max_pixels=max_pixels, at_least=images.HASH_RESOLUTION)
     except images.ImageError as error:
-        return dataclasses.replace(row, digest=digest, reason=error.reason, detail=str(error))
+        return dataclasses.replace(row, digest=digest, reason=error.reason, detail=error.detail)
     return dataclasses.replace(
         row,
         digest=digest,
