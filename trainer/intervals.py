@@ -2,8 +2,11 @@
 
 The unit that is drawn is the painting, never the crop: the crops of a painting are sixteen looks at one thing, and an
 interval that took them for independent would be four times too narrow. Intervals are the percentile bootstrap's
-(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). They cannot show what was never drawn: of an
-artist with two paintings, both right, every resample is right too. Small supports are therefore marked in the report.
+(Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), drawn within each artist, as the splits
+were: drawn from all, a resample would miss artists with one or two paintings and macro averages would rise for it.
+
+They cannot show what was never drawn: of an artist with two paintings, both right, every resample is right too. Small
+supports are therefore marked in the report.
 """
 
 from __future__ import annotations
@@ -15,27 +18,29 @@ LEVEL = 0.95
 _BLOCK = 4_000_000  # entries of the matrix of draws held at a time: 32 MB
 
 
-def resampled_sums(statistics: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Sums of per-painting statistics over bootstrap resamples.
+def resampled_sums(statistics: np.ndarray, artists: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Sums of per-painting statistics over `RESAMPLES` bootstrap resamples.
 
     Whatever is a function of sums over paintings (accuracy, recall, F1, a difference of two models) is bootstrapped by
-    applying it to these. Equal n and seed give the same draws, so that two calls are paired.
+    applying it to these. Equal artists and seed give the same draws, so that two calls are paired.
 
     Args:
       statistics: float[n, m], one row per painting.
+      artists: int[n], the true artist of each; every resample has as many paintings of each.
 
     Returns:
-      float64[resamples, m].
+      float64[RESAMPLES, m].
     """
-    count = len(statistics)
     generator = np.random.default_rng(seed)
-    uniform = np.full(count, 1 / count)
-    block = max(1, _BLOCK // count)
-    sums = []
-    for start in range(0, resamples, block):
-        draws = generator.multinomial(count, uniform, size=min(block, resamples - start))
-        sums.append(draws.astype(np.float64) @ statistics)
-    return np.concatenate(sums)
+    sums = np.zeros((RESAMPLES, statistics.shape[1]))
+    for artist in np.unique(artists):
+        own = np.asarray(statistics[artists == artist], np.float64)
+        uniform = np.full(len(own), 1 / len(own))
+        block = max(1, _BLOCK // len(own))
+        for start in range(0, RESAMPLES, block):
+            part = sums[start : start + block]
+            part += generator.multinomial(len(own), uniform, size=len(part)).astype(np.float64) @ own
+    return sums
 
 
 def interval(values: np.ndarray) -> list[float] | None:

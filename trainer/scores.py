@@ -108,7 +108,7 @@ def headline(tally: Tally) -> dict[str, Any]:
         "balanced_accuracy": _balanced_accuracy(true, answers, weights),
         "loss": float(tally.loss.sum() / units),
     }
-    resampled = from_sums(resampled_sums(tally.statistics()))
+    resampled = from_sums(resampled_sums(tally.statistics(), tally.labels))
     return {**point, "count": int(units), "intervals": {name: interval(resampled[name]) for name in HEADLINE}}
 
 
@@ -119,7 +119,7 @@ def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
         true, answers, sample_weight=weights, labels=range(len(artists)), zero_division=np.nan
     )
     support = np.bincount(tally.labels, weights=tally.named.sum(axis=1), minlength=len(artists))
-    resampled = from_sums(resampled_sums(tally.statistics()))
+    resampled = from_sums(resampled_sums(tally.statistics(), tally.labels))
     return [
         {
             "artist": name,
@@ -134,8 +134,9 @@ def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
 def voting_gain(paintings: Paintings) -> dict[str, Any]:
     """How much top-1 gains when the crops of a painting vote, with the interval of the difference."""
     crops, whole = Tally.of_crops(paintings).statistics(), Tally.of_paintings(paintings).statistics()
+    labels = paintings.labels
     gain = from_sums(whole.sum(axis=0))["top1"] - from_sums(crops.sum(axis=0))["top1"]
-    resampled = from_sums(resampled_sums(whole))["top1"] - from_sums(resampled_sums(crops))["top1"]
+    resampled = from_sums(resampled_sums(whole, labels))["top1"] - from_sums(resampled_sums(crops, labels))["top1"]
     return {"top1": float(gain), "interval": interval(resampled)}
 
 

@@ -91,6 +91,7 @@ def test_intervals_hold_their_estimate_and_are_wider_for_fewer_paintings(results
             for name in scores.HEADLINE:
                 low, high = results[split][level]["intervals"][name]
                 assert low <= results[split][level][name] <= high
+    assert results["test"]["artists"][5]["intervals"]["recall"] is not None
     widths = [np.subtract(*results[split]["painting"]["intervals"]["top1"][::-1]) for split in ("train", "validation")]
     assert widths[0] < widths[1]
 
@@ -239,7 +240,7 @@ def test_crops_of_a_painting_do_not_narrow_its_interval():
 def test_bootstrap_interval_of_a_share_is_the_binomials():
     hits = np.zeros((400, 1))
     hits[:100] = 1
-    low, high = interval(resampled_sums(hits)[:, 0] / 400)
+    low, high = interval(resampled_sums(hits, np.zeros(400))[:, 0] / 400)
     assert low == pytest.approx(0.25 - 1.96 * np.sqrt(0.25 * 0.75 / 400), abs=0.006)
     assert high == pytest.approx(0.25 + 1.96 * np.sqrt(0.25 * 0.75 / 400), abs=0.006)
     assert interval(np.array([np.nan, np.nan])) is None
@@ -247,9 +248,15 @@ def test_bootstrap_interval_of_a_share_is_the_binomials():
 
 def test_resamples_do_not_depend_on_how_many_fit_in_memory(monkeypatch: pytest.MonkeyPatch):
     statistics = np.random.default_rng(0).normal(size=(50, 3))
-    whole = resampled_sums(statistics)
+    artists = np.repeat([0, 1, 2], [30, 1, 19])
+    whole = resampled_sums(statistics, artists)
     monkeypatch.setattr("trainer.intervals._BLOCK", 700)
-    np.testing.assert_allclose(resampled_sums(statistics), whole)
+    np.testing.assert_allclose(resampled_sums(statistics, artists), whole)
+
+
+def test_resamples_keep_as_many_paintings_of_each_artist():
+    artists = np.array([0, 0, 0, 1, 2, 2])
+    assert (resampled_sums(np.eye(3)[artists], artists) == [3, 1, 2]).all()
 
 
 def test_mcnemar_is_the_exact_binomial_test():

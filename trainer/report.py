@@ -1,0 +1,165 @@
+"""python -m trainer.report --run_dir=RUN: what a run found, as one HTML file to read, print and send.
+
+Everything comes from the run's folder (and, for pictures and the leak check, from the dataset's where it still is);
+nothing is computed here that results.json does not say. The page needs no network.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from pipeline import records
+from pipeline.errors import MorelliError
+from trainer import galleries, leaks, plots
+from trainer.attribution import Paintings, gather
+from trainer.confusion import movements
+from trainer.pictures import Likeness, likenesses
+from trainer.predictions import read as read_predictions
+from trainer.runs import RESULTS, Expertise, check_same_dataset, read_json, read_metrics
+
+REPORT = "report.html"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Writes `report.html` of an evaluated run and returns its path.
+
+    Raises:
+      RunError: the run has not been evaluated.
+    """
+    page = render(run_dir)
+    path = run_dir / REPORT
+    temporary = path.with_name(path.name + ".writing")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def render(run_dir: Path) -> str:
+    """The HTML of the report."""
+    results, expertise = read_json(run_dir / RESULTS), Expertise.read(run_dir)
+    about = read_json(run_dir / "run.json")
+    contract, dataset_dir = _dataset(run_dir, Path(about["dataset_dir"]))
+    epochs = read_metrics(run_dir)
+    main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
+    tested = gather(read_predictions(run_dir, "test"), expertise.scheme.samples)
+    mistakes, hesitations = _galleries(run_dir, dataset_dir, tested, expertise)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            name=run_dir.resolve().name,
+            run_dir=run_dir,
+            results=results,
+            expertise=expertise,
+            movements=main_movements,
+            majority=expertise.labels[max(range(len(expertise.labels)), key=expertise.training_paintings.__getitem__)],
+            about=about,
+            epochs=epochs,
+            command=(run_dir / "flags.txt").read_text(encoding="utf-8"),
+            card=_card(run_dir, dataset_dir) if dataset_dir else None,
+            leaks=leaks.check(run_dir, dataset_dir, contract) if dataset_dir and contract else None,
+            mistakes=mistakes,
+            hesitations=hesitations,
+            small=plots.SMALL_SUPPORT,
+            curves=[
+                plots.learning_curve(epochs, "loss", "loss"),
+                plots.learning_curve(epochs, "top1", "top-1 per crop"),
+            ],
+            matrix=plots.confusion_matrix(results["confusion"], expertise.labels, main_movements),
+            reliability=plots.reliability_diagram(results["calibration"]),
+            whisker=plots.whisker,
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """Templates of this package, everything put into them escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["percent"] = percent
+    made.filters["between"] = between
+    return made
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """0.1234 -> "12.3%", None -> "–"."""
+    return "–" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def between(interval: list[float] | None, digits: int = 1) -> str:
+    """[0.1, 0.25] -> "10.0–25.0%", None -> "–"."""
+    return "–" if interval is None else f"{100 * interval[0]:.{digits}f}–{100 * interval[1]:.{digits}f}%"
+
+
+def _dataset(run_dir: Path, folder: Path) -> tuple[records.Contract, Path] | tuple[None, None]:
+    """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
+    if not folder.exists():
+        return None, None
+    contract = records.read_contract(folder)
+    check_same_dataset(run_dir, contract, folder)
+    return contract, records.resolve_dataset_dir(folder)
+
+
+def _card(run_dir: Path, dataset_dir: Path) -> str | None:
+    card = dataset_dir / "card.html"
+    return quote(os.path.relpath(card, run_dir)) if card.exists() else None
+
+
+def _galleries(
+    run_dir: Path, dataset_dir: Path | None, tested: Paintings, expertise: Expertise
+) -> tuple[list[galleries.Exhibit], list[galleries.Exhibit]]:
+    mistakes, hesitations = galleries.choose(tested, expertise)
+    wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
+    crops = _crops(run_dir, wanted)
+    seen = likenesses(dataset_dir, "test", wanted) if dataset_dir else {name: Likeness() for name in wanted}
+
+    def draw(choices: list[galleries.Choice]) -> list[galleries.Exhibit]:
+        return [
+            galleries.exhibit(choice, crops[choice.painting_id], seen[choice.painting_id], expertise.labels)
+            for choice in choices
+        ]
+
+    return draw(mistakes), draw(hesitations)
+
+
+def _crops(run_dir: Path, wanted: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The predictions of some test paintings, crop by crop."""
+    found = defaultdict(list)
+    for batch in read_predictions(run_dir, "test"):
+        for row, name in enumerate(batch["painting_id"]):
+            if name in wanted:
+                found[name].append({key: values[row] for key, values in batch.items()})
+    return {name: sorted(crops, key=lambda crop: crop["crop_index"]) for name, crops in found.items()}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point."""
+    from absl import app, flags
+
+    flags.DEFINE_string("run_dir", None, "The run to report on.", required=True)
+
+    def run(_: list[str]) -> None:
+        try:
+            print(write_report(Path(flags.FLAGS.run_dir)))
+        except MorelliError as error:
+            sys.exit(str(error))
+
+    app.run(run, argv)
+
+
+if __name__ == "__main__":
+    main()
