@@ -42,9 +42,9 @@ class _Bench:
             return
         try:
             result = self._pool.submit(step, job).result()
-        except BaseException as error:
+        except Exception as error:  # kept for `run`: raised here, Beam would print it once for every thread
             self.failure = self.failure or error
-            raise
+            return
         with self._lock:
             self._on_done(result)
 
@@ -142,17 +142,15 @@ def run(
         return
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # what fails is told once, below
     with _local_workers(workers, on_done) as bench:
-        try:
-            _execute(beam.Pipeline(_fn_api_runner(), options), step, jobs)
-        except Exception as error:
-            if isinstance(bench.failure, BrokenProcessPool):
-                raise MorelliError(
-                    "A worker process died, most likely for want of memory. Run the same command again: it goes on "
-                    "from here; with --workers=1 it needs the least memory."
-                ) from error
-            raise bench.failure or error from None
+        _execute(beam.Pipeline(_fn_api_runner(), options), step, jobs)
+    if isinstance(bench.failure, BrokenProcessPool):
+        raise MorelliError(
+            "A worker process died, most likely for want of memory. Run the same command again: it goes on from here; "
+            "with --workers=1 it needs the least memory."
+        ) from bench.failure
+    if bench.failure is not None:
+        raise bench.failure
 
 
 def _fn_api_runner() -> Any:

@@ -1,0 +1,40 @@
+"""Running pipeline.build as a user does, and comparing what comes out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(data_dir: Path | str | None, output_dir: Path | str, *flags: str) -> list[str]:
+    data = [f"--data_dir={data_dir}"] if data_dir else []
+    return [sys.executable, "-m", "pipeline.build", *data, f"--output_dir={output_dir}", *flags]
+
+
+def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),  # type: ignore[arg-type]
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+    )
+
+
+def build(*arguments: object) -> str:
+    """Builds, and returns what was printed."""
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def contents(dataset: Path) -> dict[str, bytes]:
+    """File name -> bytes of all that a user sees in a dataset's folder."""
+    return {path.name: path.read_bytes() for path in sorted(dataset.iterdir()) if path.is_file()}
+
+
+def shards(dataset: Path) -> dict[str, bytes]:
+    return {name: data for name, data in contents(dataset).items() if ".tfrecord-" in name}

@@ -1,0 +1,32 @@
+"""A small gallery with all the defects of real folders, and a dataset built from it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end import builds
+
+SCHEMES = ("--crop=64", "--samples=4", "--reshape=48")
+ALLOW = "--max_rejects=0.5"
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory):
+    from pipeline.atelier import write_gallery
+
+    folder = tmp_path_factory.mktemp("gallery")
+    write_gallery(folder, paintings=60, defects=True)
+    yield folder
+    for path in folder.rglob("*"):  # pytest cannot delete what may not be read
+        if not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def built(gallery, tmp_path_factory) -> Path:
+    """The output folder of an undisturbed build with two workers: crop64x4 and reshape48."""
+    output = tmp_path_factory.mktemp("built")
+    (output / "printed.txt").write_text(builds.build(gallery, output, *SCHEMES, ALLOW, "--workers=2"))
+    return output

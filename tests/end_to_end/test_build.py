@@ -1,0 +1,220 @@
+"""From a folder with all that real folders hold to datasets, through the command line."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import defects, records
+from pipeline.verify import verify
+from tests.end_to_end import builds
+from tests.end_to_end.conftest import ALLOW, SCHEMES
+
+CROPS, RESHAPED = "crop64x4/1.0.0", "reshape48/1.0.0"
+
+
+@pytest.fixture(scope="module")
+def paintings(built):
+    return {row["path"]: row for row in pq.read_table(built / CROPS / "paintings.parquet").to_pylist()}
+
+
+@pytest.fixture(scope="module")
+def rejects(built):
+    text = (built / CROPS / "rejects.csv").read_text()
+    return {row["path"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+@pytest.mark.parametrize("name", defects.DEFECTS)
+def test_each_defect_of_a_real_folder_is_dealt_with(name, gallery, paintings, rejects):
+    defect = defects.DEFECTS[name]
+    path, of = str(gallery / defect.path), str(gallery / defect.of)
+    if name == "unreadable" and os.geteuid() == 0:
+        pytest.skip("root may read every file")
+    if defect.outcome == "reject":
+        assert path in rejects
+        assert path not in paintings
+        assert not defect.reason or rejects[path]["reason"] == defect.reason
+    elif defect.outcome == "accept":
+        assert paintings[path]["artist"] == defect.artist
+        assert paintings[path]["records"] == 4
+    elif defect.outcome == "copy":
+        kept = {path, of} & paintings.keys()
+        assert len(kept) == 1
+        (kept_path,) = kept
+        assert {path, of} - kept <= set(paintings[kept_path]["copies"])
+    elif defect.outcome == "near":
+        assert paintings[path]["split"] == paintings[of]["split"]
+        assert paintings[path]["group"] == paintings[of]["group"]
+    elif defect.outcome == "conflict":
+        assert {rejects[path]["reason"], rejects[of]["reason"]} == {"same picture under two artists"}
+        assert not {path, of} & paintings.keys()
+    else:
+        assert path not in paintings
+        assert path not in rejects
+
+
+@pytest.mark.parametrize("dataset", [CROPS, RESHAPED])
+def test_verify_finds_a_built_dataset_sound(built, dataset):
+    assert list(verify(str(built / dataset))) == []
+
+
+def test_the_summary_says_what_was_built_and_what_to_do_next(built):
+    printed = (built / "printed.txt").read_text()
+    for part in ("Étienne Vaudoré", "rejects: ", "1 truncated", "shards", "paintings/s", "peak memory", "trainer.main"):
+        assert part in printed
+
+
+@pytest.mark.parametrize("dataset", [CROPS, RESHAPED])
+def test_tfds_reads_a_dataset_with_names_and_sub_splits(built, dataset):
+    import tensorflow_datasets as tfds
+
+    contract = records.read_contract(built / dataset)
+    builder = tfds.builder_from_directory(str(built / dataset))
+    assert tuple(builder.info.features["label"].names) == contract.labels
+    for split in records.SPLITS:
+        assert builder.info.splits[split].num_examples == contract.records(split)
+    data = tfds.load(dataset.partition("/")[0], data_dir=str(built), split="train[25%:75%]")
+    examples = list(data.as_numpy_iterator())
+    assert len(examples) == len(data)
+    assert abs(len(examples) - contract.records("train") / 2) <= 1
+    size = contract.scheme.size
+    assert all(example["image"].shape == (size, size, 3) for example in examples)
+    labels = {
+        row["painting_id"]: row["label"] for row in pq.read_table(built / dataset / "paintings.parquet").to_pylist()
+    }
+    assert all(labels[example["painting_id"].decode()] == example["label"] for example in examples)
+
+
+def pictures(dataset) -> dict[tuple[bytes, int], np.ndarray]:
+    """(painting id, crop index) -> pixels of the test split, through records.parse_batch."""
+    import tensorflow as tf
+
+    contract = records.read_contract(dataset)
+    paths = [str(dataset / shard.filename) for shard in contract.splits["test"]]
+    parsed = records.parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))), contract)
+    keys = zip(parsed["painting_id"].numpy(), parsed["crop_index"].numpy(), strict=True)
+    return dict(zip(keys, parsed["image"].numpy(), strict=True))
+
+
+@pytest.mark.parametrize("encoding", ["png", "jpeg"])
+def test_other_encodings_hold_the_same_pictures_and_tfds_sees_what_we_see(gallery, built, tmp_path, encoding):
+    import tensorflow_datasets as tfds
+
+    builds.build(gallery, tmp_path, "--crop=64", "--samples=4", ALLOW, f"--encoding={encoding}")
+    ours, raw = pictures(tmp_path / CROPS), pictures(built / CROPS)
+    examples = tfds.builder_from_directory(str(tmp_path / CROPS)).as_dataset("test").as_numpy_iterator()
+    theirs = {(example["painting_id"], example["crop_index"]): example["image"] for example in examples}
+    assert ours.keys() == raw.keys() == theirs.keys()
+    for key, image in ours.items():
+        np.testing.assert_array_equal(image, theirs[key])
+        difference = np.abs(image.astype(int) - raw[key])
+        assert difference.max() == 0 if encoding == "png" else difference.mean() < 4
+
+
+def test_one_worker_gives_the_same_bytes_as_two(gallery, built, tmp_path):
+    builds.build(gallery, tmp_path, *SCHEMES, ALLOW, "--workers=1")
+    for dataset in (CROPS, RESHAPED):
+        assert builds.contents(tmp_path / dataset) == builds.contents(built / dataset)
+
+
+def test_a_second_build_has_nothing_to_do_and_changes_nothing(gallery, built):
+    before = builds.contents(built / CROPS)
+    assert "are written already" in builds.build(gallery, built, *SCHEMES, ALLOW)
+    assert builds.contents(built / CROPS) == before
+
+
+def test_another_build_in_the_folder_is_refused_with_what_differs(gallery, built):
+    before = builds.contents(built / CROPS)
+    done = builds.run(gallery, built, *SCHEMES, ALLOW, "--seed=9")
+    assert done.returncode == 1
+    assert "seed was 0, now 9" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert builds.contents(built / CROPS) == before
+
+
+def test_overwrite_replaces_another_build_whole(gallery, tmp_path):
+    one_scheme = ("--crop=64", "--samples=4", ALLOW)
+    builds.build(gallery, tmp_path, *one_scheme, "--shard_mib=0.1")
+    many = builds.shards(tmp_path / CROPS)
+    builds.build(gallery, tmp_path, *one_scheme, "--seed=9", "--overwrite")
+    assert len(builds.shards(tmp_path / CROPS)) < len(many)
+    assert list(verify(str(tmp_path / CROPS))) == []
+
+
+def test_a_folder_with_other_files_is_refused_even_with_overwrite(gallery, tmp_path):
+    (tmp_path / CROPS).mkdir(parents=True)
+    (tmp_path / CROPS / "thesis.txt").write_text("mine")
+    done = builds.run(gallery, tmp_path, "--crop=64", "--samples=4", ALLOW, "--overwrite")
+    assert done.returncode == 1
+    assert "not empty" in done.stderr
+    assert (tmp_path / CROPS / "thesis.txt").read_text() == "mine"
+
+
+def test_two_builds_at_once_the_second_is_refused(gallery, tmp_path):
+    first = subprocess.Popen(
+        builds.command(gallery, tmp_path, *SCHEMES, ALLOW), cwd=builds.ROOT, stderr=subprocess.PIPE
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / ".lock").exists() or not (tmp_path / ".lock").read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        second = builds.run(gallery, tmp_path, *SCHEMES, ALLOW)
+        assert second.returncode == 1
+        assert f"Another build is writing into {tmp_path} (process {first.pid})" in second.stderr
+    finally:
+        first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_too_many_rejects_stop_the_build_and_are_listed(gallery, tmp_path):
+    done = builds.run(gallery, tmp_path, *SCHEMES, "--max_rejects=1%")
+    assert done.returncode == 1
+    assert "cannot be read" in done.stderr
+    assert "--max_rejects" in done.stderr
+    (listed,) = tmp_path.glob(".survey/*/rejects.csv")
+    assert str(listed) in done.stderr
+    assert "truncated" in listed.read_text()
+    assert not (tmp_path / "crop64x4").exists()
+
+
+def test_a_dry_run_writes_no_dataset(gallery, tmp_path):
+    printed = builds.build(gallery, tmp_path, *SCHEMES, ALLOW, "--dry_run")
+    assert "would write" in printed
+    assert "316 records" in printed
+    assert not (tmp_path / "crop64x4").exists()
+
+
+def test_flags_neither_of_ours_nor_of_beam_are_refused_with_the_nearest(tmp_path):
+    done = builds.run(None, tmp_path, "--crop=64", "--samples=4", "--temp_locatoin=gs://b")
+    assert done.returncode == 2
+    assert "did you mean --temp_location?" in done.stderr
+
+
+def test_a_manifest_names_paintings_and_artists(gallery, tmp_path):
+    source = next((gallery / "images" / "images").glob("Dexter_Poole/*_1.jpg"))
+    others = sorted((gallery / "images" / "images").glob("Jost*/*_[123].jpg"))
+    lines = ["path,artist", f"{source},Somebody", *(f"{path},Somebody Else" for path in others), "missing.jpg,Nobody"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    builds.build(None, tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--reshape=48", "--max_rejects=0.5")
+    contract = records.read_contract(tmp_path / RESHAPED)
+    assert contract.labels == ("Somebody", "Somebody Else")
+    assert "missing.jpg" in (tmp_path / RESHAPED / "rejects.csv").read_text()
+
+
+def test_what_the_dataset_says_of_itself_is_true(built):
+    contract = json.loads((built / CROPS / "morelli.json").read_text())
+    assert contract["value_range"] == [0, 255]
+    assert {artist["name"] for artist in contract["artists"]} >= {"Ulrich Dürrholz", "Tomás de la Peña y Rubio"}
+    mangled = next(artist for artist in contract["artists"] if artist["name"] == "Ulrich Dürrholz")
+    assert (mangled["years"], mangled["genre"], mangled["nationality"]) == (
+        "1471 - 1528",
+        "Northern Renaissance",
+        "German",
+    )

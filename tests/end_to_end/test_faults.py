@@ -1,0 +1,169 @@
+"""What a build survives: SIGKILL at any stage, a full disk, a worker that dies."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.verify import verify
+from tests.end_to_end import builds
+from tests.end_to_end.conftest import ALLOW, SCHEMES
+
+DATASETS = ("crop64x4/1.0.0", "reshape48/1.0.0")
+SMALL_SHARDS = "--shard_mib=0.1"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(gallery, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("undisturbed")
+    builds.build(gallery, output, *SCHEMES, ALLOW, SMALL_SHARDS)
+    return output
+
+
+def count(output: Path, pattern: str) -> int:
+    return sum(1 for _ in output.glob(pattern))
+
+
+# Stage -> whether a build that has just been started has reached it.
+STAGES: dict[str, Callable[[Path], bool]] = {
+    "at once": lambda output: True,
+    "while surveying": lambda output: count(output, ".survey/*/jobs/*.job.json") > 0,
+    "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.json") > 0,
+    "before the first shard": lambda output: count(output, ".jobs/*.json") > 0,
+    "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
+    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/*.json") > 0,
+    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/*.json") > 12,
+    "while sealing": lambda output: count(output, "*/1.0.0/paintings.parquet") > 0,
+}
+
+
+def start(gallery: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        builds.command(gallery, output, *SCHEMES, ALLOW, SMALL_SHARDS, *more),
+        cwd=builds.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+    """Whether it was reached before the process ended."""
+    while process.poll() is None:
+        if reached():
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def descendants_gone(process: subprocess.Popen[bytes]) -> bool:
+    return not any(other.info["name"] and _in_session(other, process.pid) for other in psutil.process_iter(["name"]))
+
+
+def _in_session(other: psutil.Process, session: int) -> bool:
+    try:
+        return os.getsid(other.pid) == session and other.status() != psutil.STATUS_ZOMBIE
+    except (OSError, psutil.Error):
+        return False
+
+
+def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(gallery, undisturbed, tmp_path):
+    kills = []
+    chance = random.Random(0)
+    for stage, reached in STAGES.items():
+        process = start(gallery, tmp_path)
+        if wait_until(lambda reached=reached: reached(tmp_path), process):
+            time.sleep(chance.random() * 0.05)
+            os.kill(process.pid, signal.SIGKILL)  # the workers are left to notice by themselves
+            kills.append(stage)
+        process.wait()
+        deadline = time.monotonic() + 20
+        while not descendants_gone(process):
+            assert time.monotonic() < deadline, "workers outlived their build"
+            time.sleep(0.05)
+        for dataset in DATASETS:  # nothing half-written under a final name
+            whole = builds.shards(undisturbed / dataset)
+            for path in (tmp_path / dataset).glob("*.tfrecord-*"):
+                assert path.read_bytes() == whole[path.name]
+    assert len(kills) >= 6, kills
+    builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
+    for dataset in DATASETS:
+        assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
+        assert list(verify(str(tmp_path / dataset))) == []
+    print(f"\nkilled {len(kills)} times: {', '.join(kills)}; all bytes equal")
+
+
+def test_after_a_kill_only_missing_shards_are_written(gallery, tmp_path):
+    process = start(gallery, tmp_path, "--workers=1")
+    receipts = "*/1.0.0/.build/receipts/*.json"
+    assert wait_until(lambda: count(tmp_path, receipts) > 6, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shards = [path.parents[2] / path.name.removesuffix(".json") for path in tmp_path.glob(receipts)]
+    before = {path: path.stat().st_mtime_ns for path in shards}
+    printed = builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
+    assert "are written already" in printed
+    assert {path: path.stat().st_mtime_ns for path in shards} == before
+
+
+def test_a_full_disk_is_a_sentence_and_the_build_goes_on_when_there_is_room(gallery, undisturbed, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", small]).returncode:
+        pytest.skip("only root may mount a small disk, and not everywhere")
+    try:
+        done = builds.run(gallery, small, *SCHEMES, ALLOW, SMALL_SHARDS)
+        assert done.returncode == 1
+        assert "No room left to write" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert count(small, "*/1.0.0/.tmp-*") == 0
+        for dataset in DATASETS:
+            whole = builds.shards(undisturbed / dataset)
+            for name, data in builds.shards(small / dataset).items() if (small / dataset).exists() else ():
+                assert data == whole[name]
+        subprocess.run(["mount", "-o", "remount,size=100m", small], check=True)
+        builds.build(gallery, small, *SCHEMES, ALLOW, SMALL_SHARDS)
+        for dataset in DATASETS:
+            assert builds.contents(small / dataset) == builds.contents(undisturbed / dataset)
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturbed, tmp_path):
+    process = subprocess.Popen(
+        builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS),
+        cwd=builds.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/*.json") > 2, process)
+    for child in psutil.Process(process.pid).children():
+        if "spawn_main" in " ".join(child.cmdline()):
+            child.kill()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "A worker process died" in stderr
+    builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
+    for dataset in DATASETS:
+        assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
+
+
+def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, tmp_path):
+    """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    process = start(gallery, first)
+    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/*.json") > 4, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    shutil.copytree(first, second)
+    assert "are written already" in builds.build(gallery, second, *SCHEMES, ALLOW, SMALL_SHARDS)
+    for dataset in DATASETS:
+        assert builds.shards(second / dataset) == builds.shards(undisturbed / dataset)

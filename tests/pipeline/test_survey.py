@@ -1,0 +1,91 @@
+"""The survey: a row for each file, and no file looked at twice."""
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline import files, images, survey
+from pipeline.gallery import Candidate
+
+
+@pytest.fixture
+def folder():
+    """A folder that other users may write to, which pytest's own are not."""
+    path = Path(tempfile.mkdtemp())
+    path.chmod(0o777)
+    yield path
+    shutil.rmtree(path)
+
+
+def candidate(path: Path, artist: str = "A") -> Candidate:
+    return Candidate(str(path), artist, path.stat().st_size, path.stat().st_mtime)
+
+
+def look(candidates, folder, seen=None, workers=1):
+    done = [] if seen is None else seen
+    return survey.survey(candidates, str(folder / "cache"), 10**6, workers, (), done.append)
+
+
+def test_rows_say_what_files_hold_and_rejects_why_not(folder):
+    Image.linear_gradient("L").resize((300, 200)).save(folder / "a.png")
+    (folder / "b.jpg").write_text("not a painting")
+    rows, rejects = look([candidate(folder / "a.png"), candidate(folder / "b.jpg")], folder)
+    (row,) = rows
+    assert (row.width, row.height, row.artist) == (300, 200, "A")
+    assert len(row.digest) == len(row.hash) == 64
+    assert [(reject.path, reject.reason) for reject in rejects] == [(str(folder / "b.jpg"), images.NOT_AN_IMAGE)]
+
+
+def test_only_new_and_changed_files_are_looked_at_again(folder):
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for path in paths:
+        Image.new("RGB", (40, 40), "red").save(path)
+    first, _ = look(map(candidate, paths), folder)
+    Image.new("RGB", (50, 40), "blue").save(paths[1])
+    Image.new("RGB", (60, 40), "blue").save(folder / "3.png")
+    seen: list[dict] = []
+    second, _ = look([candidate(path, "B") for path in (*paths, folder / "3.png")], folder, seen)
+    assert [one["paintings"] for one in seen] == [2, 2]
+    assert [row.width for row in second] == [40, 50, 40, 60]
+    assert {row.artist for row in second} == {"B"}
+    assert second[0].digest == first[0].digest
+
+
+def test_jobs_that_a_killed_survey_finished_are_not_done_again(folder):
+    paths = [folder / f"{number}.png" for number in range(survey.BATCH + 1)]
+    for path in paths:
+        Image.new("RGB", (40, 40), "red").save(path)
+    candidates = [candidate(path) for path in paths]
+    job = survey._write_job(str(folder / "cache"), candidates[: survey.BATCH], 10**6)
+    survey.survey_batch(job)
+    seen: list[dict] = []
+    rows, _ = look(candidates, folder, seen)
+    assert [one["paintings"] for one in seen] == [survey.BATCH, 1]
+    assert len(rows) == len(paths)
+    assert files.sizes(str(folder / "cache" / "jobs")) == {}
+
+
+def _as_nobody(job: str) -> None:
+    if os.geteuid() == 0:  # root may read everything
+        os.setgid(65534)
+        os.setuid(65534)
+    survey.survey_batch(job)
+
+
+def test_a_file_that_may_not_be_read_is_a_reject(folder):
+    Image.new("RGB", (40, 40), "red").save(folder / "closed.png")
+    (folder / "closed.png").chmod(0)
+    job = survey._write_job(str(folder / "cache"), [candidate(folder / "closed.png")], 10**6)
+    for path in (folder / "cache", folder / "cache" / "jobs"):
+        path.chmod(0o777)
+    process = multiprocessing.get_context("fork").Process(target=_as_nobody, args=[job])
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    (row,) = survey._read_rows(str(folder / "cache"))
+    assert (row.reason, row.detail) == ("unreadable", "Permission denied")
