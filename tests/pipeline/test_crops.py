@@ -1,0 +1,252 @@
+"""Crops, their encoding and the likeness of paintings: the second half of pipeline.images."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from pipeline import images
+from pipeline.images import decode
+from pipeline.records import Scheme
+from tests.pipeline.pictures import largest_difference, saved, scene
+
+# --- Crops -----------------------------------------------------------------------------------------------------------
+
+SCHEMES = st.one_of(
+    st.builds(Scheme, st.just("crop"), st.integers(8, 300), st.integers(1, 40)),
+    st.builds(Scheme, st.just("reshape"), st.integers(8, 300)),
+)
+SIDES = st.integers(images.MIN_SIDE, 900)
+DIGESTS = st.binary(min_size=1, max_size=8).map(lambda data: hashlib.sha256(data).hexdigest())
+
+
+@given(SIDES, SIDES, SCHEMES, st.integers(0, 2**63), DIGESTS)
+def test_places_lie_inside_and_are_a_function_of_their_arguments(width, height, scheme, seed, digest):
+    boxes = images.places(width, height, scheme, seed, digest)
+    assert len(boxes) == scheme.samples
+    assert boxes == images.places(width, height, scheme, seed, digest)
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        if scheme.kind == "crop":
+            assert right - left == bottom - top == min(scheme.size, width, height)
+
+
+@given(st.integers(8, 80), st.integers(8, 80), st.integers(8, 64), st.integers(1, 200), DIGESTS)
+def test_no_window_is_taken_again_while_another_is_free(width, height, size, samples, digest):
+    boxes = images.places(width, height, Scheme("crop", size, samples), 0, digest)
+    side = min(size, width, height)
+    room = (width - side + 1) * (height - side + 1)
+    assert len(set(boxes)) == min(samples, room)
+    counts = [boxes.count(box) for box in set(boxes)]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_places_differ_by_seed_content_and_scheme():
+    first, second = hashlib.sha256(b"a").hexdigest(), hashlib.sha256(b"b").hexdigest()
+    scheme = Scheme("crop", 64, 16)
+    keys = [(scheme, 0, first), (scheme, 1, first), (scheme, 0, second), (Scheme("crop", 64, 17), 0, first)]
+    starts = {images.places(1000, 1000, *key)[0] for key in keys}
+    assert len(starts) == len(keys)
+
+
+def test_places_are_the_same_on_every_machine():
+    boxes = images.places(1000, 800, Scheme("crop", 64, 3), 7, hashlib.sha256(b"a painting").hexdigest())
+    assert boxes == [(279, 119, 343, 183), (49, 539, 113, 603), (757, 222, 821, 286)]
+
+
+def test_windows_reach_every_part_of_a_painting_equally():
+    scheme = Scheme("crop", 10, 4)
+    digests = [hashlib.sha256(bytes([high, low])).hexdigest() for high in range(16) for low in range(256)]
+    boxes = np.array([box for digest in digests for box in images.places(109, 59, scheme, 0, digest)])
+    expected = len(boxes) / 10
+    for column, room in ((0, 100), (1, 50)):
+        counts, _ = np.histogram(boxes[:, column], bins=10, range=(0, room))
+        assert np.abs(counts - expected).max() < 5 * expected**0.5
+
+
+def test_a_painting_of_a_thousand_windows_gives_all_of_them():
+    boxes = images.places(47, 41, Scheme("crop", 8, 1024), 0, "00")
+    assert len(set(boxes)) == 1024  # of 40 x 34 = 1,360
+
+
+def painting_of(image: Image.Image) -> images.Painting:
+    return images.Painting(image, *image.size)
+
+
+def noise(width: int, height: int) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels, "RGB")
+
+
+def test_a_crop_is_the_paintings_own_pixels():
+    picture = noise(200, 100)
+    crops = list(images.cut(painting_of(picture), Scheme("crop", 64, 5), 0, "00"))
+    assert [crop.index for crop in crops] == list(range(5))
+    for crop in crops:
+        left, top, right, bottom = map(int, crop.box)
+        assert np.array_equal(np.asarray(crop.image), np.asarray(picture)[top:bottom, left:right])
+
+
+@pytest.mark.parametrize(("width", "height"), [(40, 100), (100, 40), (40, 40), (8, 800)])
+def test_a_small_painting_is_enlarged_until_the_window_fits(width, height):
+    picture, scheme = noise(width, height), Scheme("crop", 64, 4)
+    assert images.is_enlarged(width, height, scheme)
+    factor = 64 / min(width, height)
+    enlarged = picture.resize((round(width * factor), round(height * factor)), Image.Resampling.LANCZOS)
+    for crop in images.cut(painting_of(picture), scheme, 0, "00"):
+        assert crop.image.size == (64, 64)
+        left, top = (round(edge * factor, 6) for edge in crop.box[:2])
+        if left.is_integer() and top.is_integer():  # windows that the enlarged painting has exactly
+            same = enlarged.crop((int(left), int(top), int(left) + 64, int(top) + 64))
+            assert largest_difference(crop.image, same) <= 2
+
+
+def test_a_painting_as_large_as_the_window_is_not_enlarged():
+    assert not images.is_enlarged(64, 64, Scheme("crop", 64, 4))
+    assert not images.is_enlarged(64, 64, Scheme("reshape", 64))
+    assert images.is_enlarged(500, 63, Scheme("crop", 64, 4))
+
+
+def test_reshaping_takes_the_whole_painting():
+    (crop,) = images.cut(painting_of(scene(300, 200)), Scheme("reshape", 32), 0, "00")
+    assert (crop.box, crop.image.size) == ((0, 0, 300, 200), (32, 32))
+    assert largest_difference(crop.image, scene(32, 32)) <= 10
+
+
+def test_cropping_a_scaled_painting_is_refused():
+    scaled = decode(saved(scene(800, 600), "JPEG"), at_least=100)
+    with pytest.raises(ValueError, match=r"Expected a painting of \(800, 600\) pixels .* scaled to \(200, 150\)"):
+        list(images.cut(scaled, Scheme("crop", 64, 1), 0, "00"))
+
+
+@given(st.integers(16, 700), st.integers(16, 700), st.integers(8, 300), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_scaled_decoding_keeps_the_least_size_and_the_true_one(width, height, least, turned):
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    data = saved(Image.new("RGB", (height, width) if turned else (width, height)), "JPEG", exif=exif)
+    painting = decode(data, at_least=least)
+    assert (painting.width, painting.height) == (width, height)
+    assert min(painting.image.size) >= min(least, width, height)
+    assert (painting.image.size != (width, height)) == images.scales_down(data, width, height, least)
+
+
+def test_only_reshaping_alone_is_served_by_a_scaled_picture():
+    crop, reshape = Scheme("crop", 64, 16), Scheme("reshape", 256)
+    assert images.needed_resolution([crop, reshape]) is None
+    assert images.needed_resolution([reshape, Scheme("reshape", 64)]) == 256 + images.RESHAPE_HEADROOM
+
+
+# --- Encoding --------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 2**32))
+def test_raw_and_png_keep_every_pixel(width, height, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels, "RGB")
+    assert images.encode(picture, "raw") == pixels.tobytes()
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(images.encode(picture, "png")))), pixels)
+
+
+def test_jpeg_keeps_full_colour_resolution():
+    data = images.encode(scene(), "jpeg")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.layer[0][1:3] == image.layer[1][1:3] == (1, 1)
+    assert largest_difference(decode(data).image, scene()) <= 10
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png", "jpeg"])
+def test_equal_pixels_give_equal_bytes_whatever_the_source_said(encoding):
+    picture = scene()
+    picture.info.update(icc_profile=b"a profile", comment=b"bought in 1650", dpi=(300, 300), transparency=(1, 2, 3))
+    assert images.encode(picture, encoding) == images.encode(scene(), encoding)
+
+
+def test_only_rgb_is_encoded():
+    with pytest.raises(ValueError, match=r"Expected an RGB image\. Received L"):
+        images.encode(scene().convert("L"), "raw")
+
+
+# --- Likeness --------------------------------------------------------------------------------------------------------
+
+
+def bits_apart(one: str, other: str) -> int:
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def composition(seed: int) -> Image.Image:
+    """A few dozen ellipses."""
+    random = np.random.default_rng(seed)
+    picture = Image.new("RGB", (500, 400), tuple(random.integers(0, 256, 3).tolist()))
+    draw = ImageDraw.Draw(picture)
+    for _ in range(40):
+        x, y, width, height = random.integers(0, (500, 400, 200, 200)).tolist()
+        draw.ellipse((x, y, x + width, y + height), fill=tuple(random.integers(0, 256, 3).tolist()))
+    return picture
+
+
+def altered(picture: Image.Image) -> dict[str, bytes]:
+    width, height = picture.size
+    edge = (round(0.02 * width), round(0.02 * height))
+    return {
+        "recompressed": saved(picture, "JPEG", quality=60),
+        "halved": saved(picture.resize((width // 2, height // 2), Image.Resampling.LANCZOS), "JPEG", quality=90),
+        "brightened": saved(picture.point(lambda value: min(255, round(value * 1.1))), "JPEG", quality=90),
+        "gray": saved(picture.convert("L"), "PNG"),
+        "cropped": saved(picture.crop((*edge, width - edge[0], height - edge[1])), "JPEG", quality=90),
+    }
+
+
+def hash_of(data: bytes) -> str:
+    return images.perceptual_hash(decode(data, at_least=images.HASH_RESOLUTION).image)
+
+
+def test_altered_copies_are_near_and_other_pictures_are_not():
+    originals = [composition(seed) for seed in range(8)]
+    hashes = [hash_of(saved(picture, "JPEG", quality=95)) for picture in originals]
+    assert all(len(value) == 64 for value in hashes)
+    for picture, value in zip(originals, hashes, strict=True):
+        for what, data in altered(picture).items():
+            assert bits_apart(value, hash_of(data)) <= images.NEAR_COPY_BITS, what
+    pairs = [(one, other) for index, one in enumerate(hashes) for other in hashes[:index]]
+    assert min(bits_apart(one, other) for one, other in pairs) > images.NEAR_COPY_BITS
+
+
+# --- Real paintings --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def originals() -> list[bytes]:
+    """Every eighth of the full-size originals."""
+    root = os.environ.get("PAINTINGS_DIR")
+    if not root:
+        pytest.skip("PAINTINGS_DIR names no real paintings")
+    paths = sorted(Path(root, "kaggle_subset/images/images").rglob("*.jpg"))[::8]
+    return [path.read_bytes() for path in paths]
+
+
+def test_real_paintings_reshape_alike_from_a_scaled_decode(originals):
+    scheme = Scheme("reshape", 256)
+    differences = []
+    for data in originals:
+        (full,) = images.cut(decode(data), scheme, 0, "00")
+        (fast,) = images.cut(decode(data, at_least=images.needed_resolution([scheme])), scheme, 0, "00")
+        differences.append(np.abs(np.asarray(full.image, int) - np.asarray(fast.image, int)))
+    assert np.mean(differences) <= 1
+    assert np.percentile(differences, 99) <= 10
+
+
+def test_altered_copies_of_real_paintings_are_near(originals):
+    near = [
+        bits_apart(hash_of(data), hash_of(copy)) <= images.NEAR_COPY_BITS
+        for data in originals
+        for copy in altered(decode(data).image).values()
+    ]
+    assert np.mean(near) >= 0.97
