@@ -33,7 +33,7 @@ def build(*arguments: object) -> str:
 
 def contents(dataset: Path) -> dict[str, bytes]:
     """File name -> bytes of all that a user sees in a dataset's folder."""
-    return {path.name: path.read_bytes() for path in sorted(dataset.iterdir()) if path.is_file()}
+    return {path.name: path.read_bytes() for path in sorted(dataset.iterdir()) if path.is_file() and path.name[0] != "."}
 
 
 def shards(dataset: Path) -> dict[str, bytes]:

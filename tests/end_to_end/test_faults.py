@@ -38,8 +38,8 @@ STAGES: dict[str, Callable[[Path], bool]] = {
     "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.json") > 0,
     "before the first shard": lambda output: count(output, ".jobs/*.json") > 0,
     "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
-    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/*.json") > 0,
-    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/*.json") > 12,
+    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.json") > 0,
+    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.json") > 12,
     "while sealing": lambda output: count(output, "*/1.0.0/paintings.parquet") > 0,
 }
 
@@ -90,7 +90,7 @@ def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(galle
             time.sleep(0.05)
         for dataset in DATASETS:  # nothing half-written under a final name
             whole = builds.shards(undisturbed / dataset)
-            for path in (tmp_path / dataset).glob("*.tfrecord-*"):
+            for path in (tmp_path / dataset).glob("[!.]*.tfrecord-*"):
                 assert path.read_bytes() == whole[path.name]
     assert len(kills) >= 6, kills
     builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
@@ -102,7 +102,7 @@ def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(galle
 
 def test_after_a_kill_only_missing_shards_are_written(gallery, tmp_path):
     process = start(gallery, tmp_path, "--workers=1")
-    receipts = "*/1.0.0/.build/receipts/*.json"
+    receipts = "*/1.0.0/.build/receipts/[!.]*.json"
     assert wait_until(lambda: count(tmp_path, receipts) > 6, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -144,7 +144,7 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/*.json") > 2, process)
+    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
     for child in psutil.Process(process.pid).children():
         if "spawn_main" in " ".join(child.cmdline()):
             child.kill()
@@ -160,7 +160,7 @@ def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, t
     """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
     first, second = tmp_path / "first", tmp_path / "second"
     process = start(gallery, first)
-    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/*.json") > 4, process)
+    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/[!.]*.json") > 4, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     shutil.copytree(first, second)

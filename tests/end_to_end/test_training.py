@@ -1,0 +1,166 @@
+"""python -m trainer.main as a user runs it: killed, preempted, continued, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.datasets import make_dataset
+from trainer import checkpoint
+
+REPOSITORY = Path(__file__).parents[2]
+STEPS = 32  # of an epoch of the dataset below, at the batch size below
+FLAGS = (
+    "--backbone=MobileNetV3Small",
+    "--epochs=2",
+    "--batch_size=16",
+    "--class_balance=sampling",
+    "--augment=strong",
+    "--dropout=0.3",
+    "--ema=0.9",
+    "--deterministic",
+    "--checkpoint_every=2",
+    "--keep=3",
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x8", weights=(9, 5, 3, 1))
+
+
+def start(dataset: Path, run: Path, *flags: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "trainer.main", f"--dataset_dir={dataset}", f"--run_dir={run}", *FLAGS, *flags]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, err
+
+
+def newest_step(run: Path) -> int:
+    path = checkpoint.newest_path(run / "checkpoints")
+    return int(path.stem.removeprefix("step-")) if path else 0
+
+
+def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
+    while newest_step(run) < step:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+
+
+def weights_digest(run: Path) -> str:
+    """Of every variable in the last checkpoint: weights, average, optimiser, dropout's generators."""
+    found = checkpoint.newest(run / "checkpoints")
+    assert found is not None
+    digest = hashlib.sha256()
+    for name in sorted(found.arrays):
+        digest.update(name.encode() + found.arrays[name].tobytes())
+    return digest.hexdigest()
+
+
+def learned(run: Path) -> list[dict[str, float]]:
+    """metrics.jsonl without what the clock decides."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    clock = {"seconds", "examples_per_second", "step_seconds", "data_wait_fraction", "peak_rss_mib"}
+    return [{name: value for name, value in line.items() if name not in clock} for line in lines]
+
+
+def disturbances(chance: random.Random) -> Iterator[tuple[str, int]]:
+    """What is done to the run, and how many steps after its start: twice within the first epoch, then later."""
+    yield "SIGKILL", chance.randint(2, 6)
+    yield "SIGKILL", chance.randint(2, 6)
+    yield "SIGKILL and a torn checkpoint", chance.randint(12, 20)
+    yield "SIGTERM", chance.randint(4, 10)
+
+
+def test_a_run_killed_again_and_again_ends_with_the_very_weights_of_an_undisturbed_one(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    said = [f"seed of the moments: {seed}"]
+
+    disturbed = tmp_path / "disturbed"
+    for what, after in disturbances(chance):
+        process = start(dataset, disturbed)
+        wait_for_step(process, disturbed, newest_step(disturbed) + after)
+        time.sleep(chance.random() * 0.2)
+        if what == "SIGTERM":
+            process.send_signal(signal.SIGTERM)
+            code, _, err = finish(process)
+            assert code == 128 + signal.SIGTERM, err
+            assert "Run the same command again" in err
+        else:
+            process.kill()
+            process.communicate()
+        at = newest_step(disturbed)
+        said.append(f"{what} with step {at} (epoch {at // STEPS + 1}) saved")
+        if "torn" in what:
+            torn = checkpoint.newest_path(disturbed / "checkpoints")
+            assert torn is not None
+            torn.write_bytes(torn.read_bytes()[:-1000])
+    code, out, err = finish(start(dataset, disturbed))
+    assert code == 0, err
+    assert f"Going on from step {at}:" in out  # the one SIGTERM left
+
+    undisturbed = tmp_path / "undisturbed"
+    code, _, err = finish(start(dataset, undisturbed))
+    assert code == 0, err
+    assert newest_step(disturbed) == newest_step(undisturbed) == 2 * STEPS
+    said += [f"disturbed:   {weights_digest(disturbed)}", f"undisturbed: {weights_digest(undisturbed)}"]
+    with capsys.disabled():
+        print("", *said, sep="\n  ")
+    assert weights_digest(disturbed) == weights_digest(undisturbed)
+    assert learned(disturbed) == learned(undisturbed)
+
+    check_what_a_run_leaves(undisturbed)
+    check_refusals(dataset, undisturbed, tmp_path)
+
+
+def check_what_a_run_leaves(run: Path) -> None:
+    """The rest of this file's claims about a finished run are made on the one above: a run costs half a minute."""
+    import keras
+
+    for name in ("best.keras", "last.keras"):
+        model = keras.models.load_model(run / name)
+        pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+        scores = np.asarray(model(pictures))
+        assert scores.shape == (3, 4)
+        assert scores.dtype == np.float32
+        np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
+    labels = json.loads((run / "labels.json").read_text())
+    assert len(labels["labels"]) == 4
+    results = json.loads((run / "results.json").read_text())
+    assert 0 <= results["test"]["painting"]["top1"] <= 1
+    assert results["throughput"]["examples_per_second"] > 0
+    for name in ("flags.txt", "run.json", "predictions.parquet", "report.html", "learning_curves.png"):
+        assert (run / name).stat().st_size, name
+    assert list((run / "tensorboard").glob("events.*"))
+
+
+def check_refusals(dataset: Path, run: Path, tmp_path: Path) -> None:
+    code, _, err = finish(start(dataset, run, "--dropout=0.5"))
+    assert code == 1
+    assert "dropout was 0.3, now 0.5" in err
+    assert "Traceback" not in err
+
+    other = make_dataset(tmp_path / "other", paintings=40, scheme="crop32x8", seed=1, weights=(9, 5, 3, 1))
+    code, _, err = finish(start(other, run))
+    assert code == 1
+    assert "fingerprint was" in err
