@@ -109,7 +109,7 @@ def judge(scores: np.ndarray, labels: np.ndarray, temperature: float, threshold:
     return {
         "before": _curve(scores, labels, right),
         "after": _curve(after, labels, right),
-        "unsure": _answered(after.max(axis=1), right, labels, threshold),
+        "unsure": _answered(after.max(axis=1), right, threshold),
     }
 
 
@@ -117,7 +117,7 @@ def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray) -> 
     confidence = probabilities.max(axis=1)
     curve = reliability(confidence, right)
     member = np.eye(BINS)[bins_of(confidence)]
-    hits, members = np.split(resampled_sums(np.hstack([member * right[:, None], member]), labels), 2, axis=1)
+    hits, members = np.split(resampled_sums(np.hstack([member * right[:, None], member])), 2, axis=1)
     with np.errstate(invalid="ignore"):
         accuracy = hits / members
     return {
@@ -137,9 +137,9 @@ def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray) -> 
     }
 
 
-def _answered(confidence: np.ndarray, right: np.ndarray, labels: np.ndarray, threshold: float | None) -> dict[str, Any]:
+def _answered(confidence: np.ndarray, right: np.ndarray, threshold: float | None) -> dict[str, Any]:
     answered = confidence >= threshold if threshold is not None else np.zeros(len(confidence), bool)
-    sums = resampled_sums(np.stack([answered, answered & right], axis=1).astype(float), labels)
+    sums = resampled_sums(np.stack([answered, answered & right], axis=1).astype(float))
     with np.errstate(invalid="ignore"):
         accuracy = sums[:, 1] / sums[:, 0]
     return {

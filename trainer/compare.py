@@ -1,0 +1,153 @@
+"""python -m trainer.compare RUN_A RUN_B: is one run better than the other, on the same test paintings?
+
+Two accuracies with overlapping intervals may still differ for certain: both models saw the same paintings, and where
+both are right or both wrong, nothing tells them apart. So the paintings are paired: McNemar's exact test on those that
+only one has right, and the bootstrap interval of each difference, both models weighed on the same draws.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import MorelliError
+from trainer.attribution import Paintings, gather
+from trainer.intervals import LEVEL, interval, mcnemar, resampled_sums
+from trainer.predictions import read
+from trainer.runs import Expertise, RunError
+from trainer.scores import HEADLINE, Tally, from_sums
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A measure of both runs; `difference` is the second less the first, `interval` its paired 95% interval."""
+
+    measure: str
+    first: float
+    second: float
+    difference: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs on the same test paintings.
+
+    Attributes:
+      paintings: how many.
+      both, first_only, second_only, neither: how many of them each has right.
+      p: of McNemar's exact test.
+      differences: in order of `scores.HEADLINE`.
+    """
+
+    paintings: int
+    both: int
+    first_only: int
+    second_only: int
+    neither: int
+    p: float
+    differences: tuple[Difference, ...]
+
+
+def compare(first: Paintings, second: Paintings) -> Comparison:
+    """Compares two runs' test paintings, which must be the same in the same order.
+
+    Raises:
+      RunError: they are not.
+    """
+    if first.ids != second.ids or not (first.labels == second.labels).all():
+        odd, common = set(first.ids) ^ set(second.ids), set(first.ids) & set(second.ids)
+        found = f"{len(odd)} paintings that only one was judged on, {len(common)} in common"
+        raise RunError(
+            "Expected two runs judged on the same test paintings. "
+            f"Found {found if odd else 'the same paintings under other artists'}. "
+            "Train both on datasets of the same paintings, --splits and --seed."
+        )
+    tallies = Tally.of_paintings(first), Tally.of_paintings(second)
+    points = [from_sums(tally.statistics().sum(axis=0)) for tally in tallies]
+    drawn = [from_sums(resampled_sums(tally.statistics())) for tally in tallies]
+    differences = []
+    for name in HEADLINE:
+        low, high = interval(drawn[1][name] - drawn[0][name]) or (float("nan"), float("nan"))
+        one, two = float(points[0][name]), float(points[1][name])
+        differences.append(Difference(name, one, two, two - one, (low, high)))
+    right = [tally.top1 > 0 for tally in tallies]
+    first_only, second_only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    return Comparison(
+        paintings=len(first.ids),
+        both=int((right[0] & right[1]).sum()),
+        first_only=first_only,
+        second_only=second_only,
+        neither=int((~right[0] & ~right[1]).sum()),
+        p=mcnemar(first_only, second_only),
+        differences=tuple(differences),
+    )
+
+
+def compare_runs(first: Path, second: Path) -> Comparison:
+    """Compares two run folders by what `predictions.parquet` holds of their test paintings. Raises RunError."""
+    expertises = Expertise.read(first), Expertise.read(second)
+    if expertises[0].labels != expertises[1].labels:
+        odd = sorted(set(expertises[0].labels) ^ set(expertises[1].labels))
+        raise RunError(
+            f"Expected two runs that tell the same artists apart. Found {', '.join(odd[:5]) or 'another order'} "
+            "in only one of them. Train both on datasets of the same paintings."
+        )
+    tested = [
+        gather(read(run, "test"), expertise.scheme.samples)
+        for run, expertise in zip((first, second), expertises, strict=True)
+    ]
+    return compare(*tested)
+
+
+def table(comparison: Comparison, first: str, second: str) -> str:
+    """The comparison, to read in a terminal."""
+    found = comparison
+    lines = [
+        f"A: {first}",
+        f"B: {second}",
+        f"{found.paintings} test paintings; intervals of the difference: {LEVEL:.0%}, paired bootstrap over paintings",
+        "",
+        f"{'per painting':<20}{'A':>8}{'B':>8}{'B - A':>9}",
+    ]
+    lines += [
+        f"{row.measure:<20}{row.first:>8.3f}{row.second:>8.3f}{row.difference:>+9.3f} "
+        f"[{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]"
+        for row in found.differences
+    ]
+    lines += [
+        "",
+        f"right: both {found.both}, only A {found.first_only}, only B {found.second_only}, neither {found.neither}",
+        f"McNemar's exact test: p = {found.p:.3g}",
+        _verdict(found),
+    ]
+    return "\n".join(lines)
+
+
+def _verdict(found: Comparison) -> str:
+    if found.p >= 1 - LEVEL:
+        return "These paintings do not show that either names artists rightly more often."
+    better = "B" if found.second_only > found.first_only else "A"
+    return f"{better} names artists rightly more often: a split so uneven is unlikely ({found.p:.2g}) by chance."
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point."""
+    from absl import app
+
+    def run(arguments: list[str]) -> None:
+        if len(arguments) != 3:
+            raise app.UsageError("Expected two run folders: python -m trainer.compare RUN_A RUN_B")
+        first, second = map(Path, arguments[1:])
+        try:
+            comparison = compare_runs(first, second)
+        except MorelliError as error:
+            sys.exit(str(error))
+        print(table(comparison, str(first), str(second)))
+
+    app.run(run, argv)
+
+
+if __name__ == "__main__":
+    main()
