@@ -33,9 +33,23 @@ def repair(raw: str) -> str:
 
 
 def _repair_once(name: str) -> str:
-    name = ftfy.fix_text(name.replace("_", " "), uncurl_quotes=False, normalization="NFC")
+    name = ftfy.fix_text(_undo_dos(name.replace("_", " ")), uncurl_quotes=False, normalization="NFC")
     visible = "".join(" " if char.isspace() else char for char in name if char.isspace() or _is_visible(char))
     return " ".join(visible.split())
+
+
+def _undo_dos(name: str) -> str:
+    """UTF-8 that was read in a code page of DOS, as unpacking does; ftfy, made for any text, leaves some be ("D├╝rer").
+
+    It shows in box-drawing characters, read so again in a Greek letter before a Latin one; no name has either.
+    """
+    if re.search("[\u2500-\u259f]|Γ[öòû]", name):
+        for page in ("cp437", "cp850"):
+            try:
+                return name.encode(page).decode()
+            except UnicodeError:
+                continue
+    return name
 
 
 def _is_visible(char: str) -> bool:
