@@ -79,7 +79,9 @@ def _fetch(cache: Path) -> Path:
     except OSError:
         raise
     except Exception as error:  # damaged archive, unreadable kaggle.json: kagglehub's own types, which it moves about
-        raise InputError(f"kagglehub failed: {error}. Run the same command again. {BY_HAND}") from error
+        raise InputError(
+            f"kagglehub failed: {error}. Run the same command again; if it fails again, delete {cache} first. {BY_HAND}"
+        ) from error
 
 
 def _refused(status: int, error: Exception) -> str:

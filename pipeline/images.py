@@ -74,6 +74,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LAYING_DOWN = {_TURNS[5], _TURNS[6], _TURNS[7], _TURNS[8]}  # these exchange width and height
 
 
 class ImageError(Exception):
@@ -150,13 +151,10 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int |
         upright = image if turn is None else image.transpose(turn)
         rgb = colour.to_rgb(upright)
     except Exception as error:
-        raise _explain(error, data, image) from error
-    if turn is not None and turn not in _KEEPS_AXES:
+        raise _explain(error, data) from error
+    if turn in _LAYING_DOWN:
         width, height = height, width
     return Painting(rgb, width, height)
-
-
-_KEEPS_AXES = {_TURNS[2], _TURNS[3], _TURNS[4]}
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -170,7 +168,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
             try:
                 return opener(stream, "")
             except Exception as error:  # see _explain
-                raise _explain(error, data, None, at_end=stream.tell() >= len(data)) from error
+                raise _explain(error, data, at_end=stream.tell() >= len(data)) from error
     for prefix, what in _UNSUPPORTED_STARTS.items():
         if start.startswith(prefix):
             raise ImageError(UNSUPPORTED, f"{what}; convert it to JPEG, PNG or TIFF")
@@ -179,14 +177,12 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise ImageError(NOT_AN_IMAGE, f"the file begins with {start!r}")
 
 
-def _explain(error: Exception, data: bytes, image: Image.Image | None, at_end: bool = False) -> ImageError:
+def _explain(error: Exception, data: bytes, at_end: bool = False) -> ImageError:
     """The ImageError for a fault of Pillow.
 
     On damaged bytes Pillow raises whatever its parsers stumble over (OSError, SyntaxError, ValueError, struct.error,
     zlib.error, IndexError, KeyError, TypeError, OverflowError, EOFError ...), hence `except Exception` above.
     """
-    if isinstance(error, ImageError):
-        return error
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, MemoryError):
         return ImageError(OUT_OF_MEMORY, f"decoding {len(data):,} bytes asked for more memory than there is")
