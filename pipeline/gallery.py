@@ -129,13 +129,11 @@ def _sort_out(root: str, found: listing.Listing) -> _Found:
     pictures = [file for file in found.files if _is_picture(file.path)]
     faults = [fault for fault in found.faults if fault.reason == listing.UNREADABLE or _is_picture(fault.path)]
     layout, prefix = _layout([file.path for file in pictures] or [fault.path for fault in faults])
-    candidates, rejects = [], []
-    beside: Counter[str] = Counter()  # pictures outside `prefix`
+    candidates, rejects, strays = [], [], []
     for file in pictures:
-        artist = _artist_of(file.path, layout)
         if not file.path.startswith(prefix):
-            beside["resized/" if file.path.startswith("resized/") else "elsewhere"] += 1
-        elif artist:
+            strays.append(file.path)
+        elif artist := _artist_of(file.path, layout):
             candidates.append(Candidate(f"{root}/{file.path}", artist, file.bytes, file.modified))
         elif _extension(file.path):  # without one it is a README or a LICENSE
             detail = "its name is not like Artist_12.jpg" if layout == "resized" else "it lies in no artist's folder"
@@ -149,21 +147,27 @@ def _sort_out(root: str, found: listing.Listing) -> _Found:
     )
     if not candidates:
         raise InputError(_nothing_found(root, others, rejects))
-    notes = []
-    if copies := beside["resized/"]:
-        notes.append(f"resized/ was left out: its {copies:,} files are copies of the paintings in images/.")
-    if elsewhere := beside["elsewhere"]:
-        notes.append(f"Pictures outside {prefix} were left out: {elsewhere:,}.")
-    if nested := sorted(
-        {folder for folder, deeper, _ in (f.path.partition("/images/images/") for f in pictures) if deeper}
-    ):
-        notes.append(
-            f"The folders in {root} were taken for artists, but {nested[0]} is laid out as Kaggle's set is; "
-            f"to build from it pass --data_dir={root}/{nested[0]}."
+    notes = _notes_on_files(root, prefix, [file.path for file in pictures], strays, others)
+    return _Found(layout, candidates, rejects, list(notes))
+
+
+def _notes_on_files(
+    root: str, prefix: str, pictures: Sequence[str], strays: Sequence[str], others: Counter[str]
+) -> Iterator[str]:
+    named = [path for path in strays if _extension(path)]  # not a README or a LICENSE
+    copies = sum(path.startswith("resized/") for path in named)
+    if copies:
+        yield f"resized/ was left out: its {copies:,} files are copies of the paintings in images/."
+    if elsewhere := len(named) - copies:
+        yield f"Pictures outside {prefix} were left out: {elsewhere:,}."
+    deeper = min((path.partition("/images/images/")[0] for path in pictures if "/images/images/" in path), default="")
+    if deeper:
+        yield (
+            f"The folders in {root} were taken for artists, but {deeper} is laid out as Kaggle's set is; "
+            f"to build from it pass --data_dir={root}/{deeper}."
         )
     if others:
-        notes.append(f"Files that are no pictures by their names were left out: {_tally(others)}.")
-    return _Found(layout, candidates, rejects, notes)
+        yield f"Files that are no pictures by their names were left out: {_tally(others)}."
 
 
 def _layout(paths: Sequence[str]) -> tuple[Layout, str]:
@@ -220,38 +224,37 @@ def _read_manifest(manifest: str, root: str) -> _Found:
         raise InputError(
             f"The manifest {manifest} needs the columns path and artist. Columns found: {', '.join(header) or 'none'}."
         )
-    rows: dict[str, set[str]] = defaultdict(set)  # path as given -> artists
-    for cells in table[1:]:
-        row = dict(zip(header, cells, strict=False))
-        if given := row.get("path", "").strip():
-            rows[given].add(names.repair(row.get("artist", "")))
-    options = {path: [path] if _is_whole(path) else [f"{root}/{path}", f"{beside}/{path}"] for path in rows}
+    rows = [dict(zip(header, cells, strict=False)) for cells in table[1:]]
+    options = {  # path as given -> where it may lie
+        given: [given] if files.is_remote(given) or os.path.isabs(given) else [f"{root}/{given}", f"{beside}/{given}"]  # noqa: PTH117
+        for given in (row.get("path", "").strip() for row in rows)
+        if given
+    }
     known = dict(listing.statuses([path for paths in options.values() for path in paths]))
-    candidates: dict[str, Candidate] = {}
-    rejects = []
-    for given, artists in rows.items():
-        path = next((path for path in options[given] if path in known), "")
-        artist = " / ".join(sorted(artists))
-        if not path:
-            rejects.append(Reject(options[given][0], artist, MISSING, "no such file: " + ", ".join(options[given])))
-        elif len(artists) > 1:
+    artists: dict[str, set[str]] = defaultdict(set)  # path -> artists
+    for row in rows:
+        if paths := options.get(row.get("path", "").strip()):
+            path = next((path for path in paths if path in known), paths[0])
+            artists[path].add(names.repair(row.get("artist", "")))
+    candidates, rejects = [], []
+    for path, owners in artists.items():
+        artist = " / ".join(sorted(owners))
+        if path not in known:
+            rejects.append(Reject(path, artist, MISSING, "no such file, nor one of that name beside the manifest"))
+        elif len(owners) > 1:
             rejects.append(Reject(path, artist, TWO_ARTISTS, "the manifest names it under several artists"))
         elif not artist:
             rejects.append(Reject(path, "", NO_ARTIST, "the manifest's artist cell is empty"))
         else:
-            candidates[path] = Candidate(path, artist, *known[path])
+            candidates.append(Candidate(path, artist, *known[path]))
     if not candidates:
         raise InputError(_nothing_found(manifest, Counter(), rejects))
-    return _Found("manifest", list(candidates.values()), rejects, [])
+    return _Found("manifest", candidates, rejects, [])
 
 
 def _absolute(path: str) -> str:
     """A path that stays valid in another working directory."""
     return path.rstrip("/") if files.is_remote(path) else os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
-
-
-def _is_whole(path: str) -> bool:
-    return files.is_remote(path) or os.path.isabs(path)  # noqa: PTH117
 
 
 # --- The gallery, and what a user should be told ---------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_the_mangled_folders_of_one_artist_are_one_artist(tmp_path):
 
 def test_resized_copies_are_left_out_beside_the_originals(tmp_path):
     put(tmp_path, "images/images/Titian/Titian_1.jpg", "images/images/Raphael/Raphael_1.jpg")
-    put(tmp_path, "resized/resized/Titian_1.jpg", "resized/resized/Raphael_1.jpg", "poster.png")
+    put(tmp_path, "resized/resized/Titian_1.jpg", "resized/resized/Raphael_1.jpg", "poster.png", "LICENSE")
     found = gallery.find(str(tmp_path))
     assert set(whose(found).values()) == {"Titian", "Raphael"}
     assert len(found.candidates) == 2
@@ -299,7 +299,12 @@ def test_a_manifest_names_paintings_and_artists(tmp_path):
 
 def test_bad_rows_of_a_manifest_are_rejects(tmp_path):
     put(tmp_path, "a.jpg", "b.jpg", "c.jpg")
-    put(tmp_path, "m.csv", content=b"path,artist\na.jpg,Titian\ngone.jpg,Titian\nb.jpg\nc.jpg,Titian\nc.jpg,Raphael\n")
+    put(
+        tmp_path,
+        "m.csv",
+        content=b"path,artist\na.jpg,Titian\ngone.jpg,Titian\nb.jpg\nc.jpg,Titian\n"
+        + f"{tmp_path}/c.jpg,Raphael".encode(),
+    )
     found = gallery.find(str(tmp_path), str(tmp_path / "m.csv"))
     assert whose(found) == {"a.jpg": "Titian"}
     assert reasons(found) == {"b.jpg": "no artist", "c.jpg": "two artists", "gone.jpg": "missing file"}
