@@ -95,7 +95,12 @@ class References:
         table = pq.read_table(path).combine_chunks()
         column = table["embedding"].combine_chunks()
         self._ids, self._labels, self._paths = table["painting_id"], table["label"], table["path"]
+        self._known = frozenset(self._ids.to_pylist())
         self._embeddings = column.flatten().to_numpy().reshape(len(table), -1)
+
+    def __contains__(self, painting_id: str) -> bool:
+        """Whether the run was trained on the painting of that id."""
+        return painting_id in self._known
 
     def nearest(self, embedding: np.ndarray, count: int = 5) -> list[Reference]:
         """The training paintings most like one of mean embedding float32[features], most similar first."""

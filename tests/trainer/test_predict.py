@@ -1,0 +1,257 @@
+"""Asking a run about pictures: the same pixels as training, an answer for every kind of file, and maps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline import records
+from pipeline.errors import InputError
+from tests import runs
+from tests.end_to_end import builds
+from trainer import maps, predict
+from trainer.attributor import Attributor, open_picture, records_of
+from trainer.calibration import calibrated
+from trainer.maps import Region
+from trainer.runs import Expertise, RunError
+
+
+@pytest.fixture(scope="module")
+def attributor(judged_run: Path) -> Attributor:
+    return Attributor(judged_run)
+
+
+@pytest.fixture(scope="module")
+def paintings(judged_dataset: Path) -> pd.DataFrame:
+    return pd.read_parquet(judged_dataset / "paintings.parquet")
+
+
+def expertise_of(contract: records.Contract) -> Expertise:
+    return Expertise(
+        contract.artists, (1,) * len(contract.artists), contract.scheme, contract.seed, contract.encoding, 1.0, None,
+        contract.fingerprint,
+    )  # fmt: skip
+
+
+def assert_same_records(dataset: Path) -> int:
+    """Every record of a dataset against those made of its files for an attribution; how many there were."""
+    from trainer.input import evaluation_batches
+
+    expertise = expertise_of(records.read_contract(dataset))
+    rows = pd.read_parquet(dataset / "paintings.parquet").set_index("painting_id")
+    made = {
+        name: records_of(open_picture(Path(path).read_bytes(), expertise), expertise)
+        for name, path in rows["path"].items()
+    }
+    seen = 0
+    for split in records.SPLITS:
+        for batch in evaluation_batches(dataset, split, 32).as_numpy_iterator():
+            for row, name in enumerate(batch["painting_id"]):
+                ours, index = made[name.decode()], batch["crop_index"][row]
+                for key in ("image", "crop_box", "source_size", "crop_index", "painting_id"):
+                    np.testing.assert_array_equal(ours[key][index], batch[key][row], err_msg=f"{key} of {name}")
+                seen += 1
+    return seen
+
+
+# --- One way from a file to pixels ---
+
+
+@pytest.mark.parametrize(("scheme", "encoding"), [("crop32x4", "jpeg"), ("crop96x2", "png"), ("reshape24", "raw")])
+def test_crops_of_a_file_are_bit_by_bit_its_records(scheme: str, encoding: records.Encoding, tmp_path: Path):
+    dataset = runs.make_dataset(tmp_path, scheme, encoding)
+    assert assert_same_records(dataset) == 128 * records.Scheme.parse(scheme).samples
+
+
+def test_crops_of_a_file_are_bit_by_bit_what_the_builder_wrote(judged_dataset: Path, tmp_path: Path):
+    gallery = judged_dataset.parents[2] / "images"
+    builds.build(gallery, tmp_path, "--crop=48", "--samples=3", "--reshape=40", "--dedup=exact")
+    assert assert_same_records(tmp_path / "crop48x3" / "1.0.0") == 128 * 3
+    assert assert_same_records(tmp_path / "reshape40" / "1.0.0") == 128
+
+
+def test_an_attribution_is_what_the_evaluation_found(attributor: Attributor, paintings: pd.DataFrame, judged_run: Path):
+    frame = pd.read_parquet(judged_run / "predictions.parquet")
+    temperature = json.loads((judged_run / "expertise.json").read_text())["temperature"]
+    for row in paintings[paintings["split"] == "test"].itertuples():
+        answer = attributor.attribute(attributor.open(Path(row.path).read_bytes()))
+        scores = np.stack(frame[frame["painting_id"] == row.painting_id]["scores"]).mean(axis=0)
+        expected = calibrated(scores, temperature)
+        assert answer.artist == runs.ARTISTS[expected.argmax()].name
+        assert answer.probability == pytest.approx(expected.max(), abs=1e-4)
+        assert not answer.trained_on
+
+
+def test_a_training_painting_is_recognised_as_such(attributor: Attributor, paintings: pd.DataFrame):
+    row = paintings[paintings["split"] == "train"].iloc[5]
+    answer = attributor.attribute(attributor.open(Path(row["path"]).read_bytes()))
+    assert answer.trained_on
+    assert row["painting_id"] in {reference.painting_id for reference in answer.nearest}
+    assert [reference.similarity for reference in answer.nearest] == sorted(
+        (reference.similarity for reference in answer.nearest), reverse=True
+    )
+
+
+def test_below_the_threshold_it_is_unsure(judged_run: Path, paintings: pd.DataFrame, tmp_path: Path):
+    data = Path(paintings["path"][0]).read_bytes()
+    for threshold, unsure in ((0.0, False), (1.01, True), (None, True)):
+        run_dir = shutil.copytree(judged_run, tmp_path / str(threshold))
+        content = json.loads((run_dir / "expertise.json").read_text())
+        (run_dir / "expertise.json").write_text(json.dumps({**content, "threshold": threshold}))
+        asked = Attributor(run_dir)
+        assert asked.attribute(asked.open(data)).unsure is unsure
+
+
+# --- The command ---
+
+
+@pytest.fixture(scope="module")
+def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of unusual kinds, and files that are none."""
+    folder = tmp_path_factory.mktemp("odd")
+    painted = runs.paint(0, np.random.default_rng(5)).resize((160, 120))
+    painted.convert("CMYK").save(folder / "cmyk.jpg")
+    painted.convert("L").convert("I;16").save(folder / "deep.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    painted.save(folder / "sub, folder.tiff")
+    (folder / "nested").mkdir()
+    painted.transpose(Image.Transpose.ROTATE_90).save(folder / "nested" / "turned.jpg", exif=turned)
+    painted.resize((20, 20)).save(folder / "tiny.png")
+    painted.resize((8000, 300)).save(folder / "wide.jpg")
+    painted.save(folder / "whole.jpg")
+    (folder / "broken.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:1500])
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "empty.webp").touch()
+    (folder / "readme.txt").write_text("left out")
+    (folder / ".hidden.jpg").write_text("left out")
+    (folder / "link.jpg").symlink_to(folder / "nowhere")
+    return folder
+
+
+def command(run_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "trainer.predict", f"--run_dir={run_dir}", *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def test_a_folder_gives_a_table_in_order_and_broken_files_are_named(judged_run: Path, odd_folder: Path, tmp_path: Path):
+    done = command(judged_run, f"--map={tmp_path / 'maps'}", odd_folder)
+    assert done.returncode == 1
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    names = ["cmyk.jpg", "deep.png", "nested/turned.jpg", "sub, folder.tiff", "tiny.png", "whole.jpg", "wide.jpg"]
+    assert [row["path"] for row in rows] == [str(odd_folder / name) for name in names]
+    for row in rows:
+        ranked = [entry.rsplit(" ", 1) for entry in row["top5"].split("; ")]
+        assert [row["artist"], row["probability"]] == ranked[0]
+        assert sum(float(probability) for _, probability in ranked) <= 1.001
+        assert row["unsure"] in ("yes", "no")
+    for broken in ("broken.jpg: truncated", "text.jpg: not an image", "empty.webp: empty", "link.jpg: broken link"):
+        assert str(odd_folder / broken) in done.stderr
+    assert "4 of the files could not be read." in done.stderr
+    assert "Traceback" not in done.stderr
+    drawn = sorted((tmp_path / "maps").iterdir())
+    assert len(drawn) == len(names)
+    for path in drawn:
+        with Image.open(path) as image:
+            assert max(image.size) <= maps.LONGEST + 24 * 8 + 16
+
+
+def test_one_file_is_answered_in_sentences(
+    judged_run: Path, odd_folder: Path, paintings: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+):
+    path = paintings[paintings["split"] == "train"]["path"].iloc[0]
+    assert predict.predict(judged_run, [path], None) == 0
+    said = capsys.readouterr().out
+    assert "trained on this very file" in said
+    assert path in said.split("Nearest training paintings")[1]
+    assert predict.predict(judged_run, [str(odd_folder / "broken.jpg")], None) == 1
+    assert "truncated" in capsys.readouterr().err
+    with pytest.raises(InputError, match="There is no file or folder"):
+        predict.predict(judged_run, [path, str(odd_folder / "nowhere.jpg")], None)
+    assert capsys.readouterr().out == ""
+
+
+def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path, tmp_path: Path):
+    run_dir = shutil.copytree(judged_run, tmp_path / "run")
+    (run_dir / "run.json").unlink()
+    asked = Attributor(run_dir)
+    assert asked.attribute(asked.open((odd_folder / "whole.jpg").read_bytes())).ranked
+
+
+# --- Maps ---
+
+
+@given(st.integers(8, 9000), st.integers(8, 9000), st.integers(8, 512))
+def test_windows_reach_every_corner_and_stay_few(width: int, height: int, size: int):
+    boxes = maps.windows(width, height, size)
+    side = min(size, width, height)
+    assert 1 <= len(boxes) <= maps.MOST_WINDOWS
+    assert boxes[0][:2] == (0, 0)
+    assert boxes[-1][2:] == (width, height)
+    assert {(right - left, bottom - top) for left, top, right, bottom in boxes} == {(side, side)}
+
+
+def test_each_half_of_a_picture_speaks_for_its_painter():
+    left, right = np.array([0.9, 0.05, 0.05]), np.array([0.1, 0.1, 0.8])
+    regions = [
+        Region(box, left if box[0] + box[2] < 200 else right)
+        for box in [tuple(map(float, box)) for box in maps.windows(200, 100, 40)]
+    ]
+    cells = maps.average(regions, 200, 100)
+    np.testing.assert_allclose(cells.sum(axis=2), 1)
+    assert cells.shape == (64, 128, 3)
+    assert (cells[:, :40].argmax(axis=2) == 0).all()
+    assert (cells[:, 88:].argmax(axis=2) == 2).all()
+    found = maps.shares(cells, ["Ada", "Béla", "Cyn"])
+    assert {share.artist for share in found} == {"Ada", "Cyn"}
+    assert sum(share.share for share in found) == pytest.approx(1)
+    drawn = maps.draw(Image.new("RGB", (200, 100), "white"), regions, ["Ada", "Béla", "Cyn"])
+    blue, orange = np.asarray(drawn)[50, 60], np.asarray(drawn)[50, 540]
+    colours = {share.artist: tuple(int(share.colour[at : at + 2], 16) for at in (1, 3, 5)) for share in found}
+    assert nearer(blue, colours["Ada"], colours["Cyn"])
+    assert nearer(orange, colours["Cyn"], colours["Ada"])
+
+
+def nearer(colour: np.ndarray, one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return np.abs(colour - np.array(one)).sum() < np.abs(colour - np.array(other)).sum()
+
+
+def test_gaps_between_windows_take_the_nearest_ones_word():
+    regions = [
+        Region((0.0, 0.0, 10.0, 10.0), np.array([1.0, 0.0])),
+        Region((90.0, 0.0, 100.0, 10.0), np.array([0.0, 1.0])),
+    ]
+    cells = maps.average(regions, 100, 10)
+    assert (cells[:, :63].argmax(axis=2) == 0).all()
+    assert (cells[:, 65:].argmax(axis=2) == 1).all()
+
+
+def test_more_artists_than_colours_share_one_called_others():
+    rows = itertools.chain.from_iterable([label] * (12 - label) for label in range(10))
+    cells = np.eye(10)[np.array(list(rows))][None]
+    found = maps.shares(cells, [f"Painter {label}" for label in range(10)])
+    assert len(found) == len(maps.COLOURS) + 1
+    assert found[-1].artist == "others"
+    assert sum(share.share for share in found) == pytest.approx(1)
+
+
+def test_a_map_of_a_run_on_whole_paintings_is_refused(judged_run: Path, odd_folder: Path, tmp_path: Path):
+    run_dir = shutil.copytree(judged_run, tmp_path / "run")
+    content = json.loads((run_dir / "expertise.json").read_text())
+    (run_dir / "expertise.json").write_text(json.dumps({**content, "scheme": "reshape32"}))
+    asked = Attributor(run_dir)
+    with pytest.raises(RunError, match="trained on whole ones"):
+        asked.regions(asked.open((odd_folder / "whole.jpg").read_bytes()))

@@ -1,0 +1,149 @@
+"""python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER...: who painted these pictures?
+
+One file is answered in sentences. Several, or a folder, are answered as CSV on standard output, a line per picture as
+soon as it is known, in the order given (folders in order of their paths). What cannot be read is named on standard
+error, does not stop the rest, and makes the exit status 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import mimetypes
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import InputError, MorelliError
+from pipeline.images import ImageError
+from pipeline.listing import list_local
+
+if TYPE_CHECKING:
+    from trainer.attributor import Attribution, Attributor
+
+COLUMNS = ("path", "artist", "probability", "unsure", "top5")
+
+
+def pictures(arguments: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """(path, fault) of every picture asked about, in order; "" where nothing is known to be wrong with it.
+
+    Below a folder, hidden files and those that are no pictures by their names are left out.
+    """
+    for argument in arguments:
+        root = Path(argument)
+        if not root.is_dir():
+            yield root, ""
+            continue
+        listing = list_local(argument)
+        found = [(file.path, "") for file in listing.files]
+        found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in listing.faults]
+        yield from ((root / path, fault) for path, fault in sorted(found) if _is_picture(path))
+
+
+def _is_picture(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    kind = mimetypes.guess_type(name)[0] or ""
+    return not name.startswith(".") and (kind.startswith("image/") or "." not in name)
+
+
+def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attribution, Path | None]:
+    """(what the run says of a picture file, where its map was written).
+
+    Raises:
+      OSError, ImageError: the file cannot be read, or is no sound picture.
+      RunError: a map was asked of a run that cannot draw one.
+    """
+    from trainer import maps
+
+    picture = attributor.open(path.read_bytes())
+    answer = attributor.attribute(picture)
+    if map_dir is None:
+        return answer, None
+    drawn = map_dir / f"{path.stem}-{picture.digest[:8]}.png"  # of two files with one name, both get a map
+    maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels).save(drawn)
+    return answer, drawn
+
+
+def row(path: Path, answer: Attribution) -> list[str]:
+    """A line of the CSV; `top5` reads "artist probability; artist probability; ..."."""
+    ranked = "; ".join(f"{artist} {probability:.4f}" for artist, probability in answer.ranked)
+    return [str(path), answer.artist, f"{answer.probability:.4f}", "yes" if answer.unsure else "no", ranked]
+
+
+def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Path | None) -> str:
+    """The answer for one picture, to read in a terminal."""
+    lines = [f"{path}"]
+    if answer.trained_on:
+        lines.append("The run was trained on this very file: that it knows it is no evidence.")
+    if answer.unsure:
+        lines.append("Unsure. If it had to name someone:")
+    lines += [f"  {probability:6.1%}  {artist}" for artist, probability in answer.ranked]
+    lines.append("Nearest training paintings (cosine similarity):")
+    lines += [
+        f"  {reference.similarity:6.3f}  {labels[reference.label]}  {reference.path or reference.painting_id}"
+        for reference in answer.nearest
+    ]
+    return "\n".join([*lines, f"Map: {drawn}"] if drawn else lines)
+
+
+def predict(run_dir: Path, arguments: Sequence[str], map_dir: Path | None) -> int:
+    """Answers on standard output. Returns how many pictures could not be read.
+
+    Raises:
+      InputError, RunError: nothing can be answered.
+    """
+    from trainer.attributor import Attributor
+
+    for argument in arguments:
+        if not Path(argument).exists():
+            raise InputError(f"There is no file or folder {argument}.")
+    attributor = Attributor(run_dir)
+    if map_dir is not None:
+        map_dir.mkdir(parents=True, exist_ok=True)
+    as_table = len(arguments) > 1 or Path(arguments[0]).is_dir()
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if as_table:
+        table.writerow(COLUMNS)
+    unreadable = 0
+    for path, fault in pictures(arguments):
+        try:
+            if fault:
+                raise OSError(fault)
+            answer, drawn = ask(attributor, path, map_dir)
+        except (OSError, ImageError) as error:
+            unreadable += 1
+            print(f"{path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr, flush=True)
+            continue
+        if as_table:
+            table.writerow(row(path, answer))
+        else:
+            print(sentences(path, answer, attributor.expertise.labels, drawn))
+        sys.stdout.flush()
+    return unreadable
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point."""
+    from absl import app, flags
+
+    flags.DEFINE_string("run_dir", None, "The run to ask.", required=True)
+    flags.DEFINE_string("map", None, "Folder for maps: a PNG per picture, tinted by the artist each region speaks for.")
+
+    def run(arguments: list[str]) -> None:
+        if len(arguments) < 2:
+            raise app.UsageError("Expected pictures or folders: python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER")
+        map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # a path goes out as it came in
+        try:
+            unreadable = predict(Path(flags.FLAGS.run_dir), arguments[1:], map_dir)
+        except MorelliError as error:
+            sys.exit(str(error))
+        if unreadable:
+            print(f"{unreadable} of the files could not be read.", file=sys.stderr)
+            sys.exit(1)
+
+    app.run(run, argv)
+
+
+if __name__ == "__main__":
+    main()
