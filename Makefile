@@ -1,0 +1,32 @@
+# make demo: sets up and runs the main job end to end on the embedded gallery.  make test: sets up and passes the tests.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint setup clean
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/python -m pipeline.build --crop=64 --samples=16
+	$(BIN)/python -m pipeline.verify datasets/crop64x16
+	$(BIN)/python -m trainer.main --flagfile=trainer/recipes/quickstart.flags
+
+test: lint
+	$(BIN)/python -m pytest -q --durations=10
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) datasets runs

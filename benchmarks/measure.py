@@ -1,0 +1,86 @@
+"""Running a command and watching it: its time and the peak memory of its whole process tree."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RESULTS = Path("benchmarks/results")
+SAMPLE_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of a command: wall time, highest sum of resident memory over all its processes, what it printed."""
+
+    seconds: float
+    peak_mib: float
+    stdout: str
+
+
+def run(command: Sequence[str], **environment: str) -> Measured:
+    """Runs a command to its end. Raises SystemExit, with its stderr, where it fails."""
+    begun = time.monotonic()
+    process = psutil.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**psutil.Process().environ(), **environment},
+    )
+    peak = 0
+    while process.poll() is None:
+        total = 0
+        for one in (process, *_children(process)):
+            try:
+                total += one.memory_info().rss
+            except psutil.Error:
+                continue
+        peak = max(peak, total)
+        time.sleep(SAMPLE_SECONDS)
+    seconds = time.monotonic() - begun
+    stdout, stderr = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{stderr}")
+    return Measured(seconds, peak / 2**20, stdout)
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Median and range, for example "381 (362-390)"."""
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def save(name: str, results: dict[str, Any]) -> Path:
+    """Writes results, with what they were measured on, to benchmarks/results/NAME.json."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    machine = {
+        "python": platform.python_version(),
+        "cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine, **results}, indent=1) + "\n")
+    return path
