@@ -1,0 +1,326 @@
+"""The dataset card: one self-contained page that shows a person what a dataset holds and how it came to be.
+
+`gather` reads, `render_card` decides what the page says, and `write_card` puts it beside the shards. Long lists are cut
+and say so, and of the shards only a few are read for samples: a card costs the same for any number of paintings.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from pipeline import files, records
+from pipeline.records import Artist, Contract, Scheme
+
+CARD_FILE = "card.html"
+PAINTINGS_FILE = "paintings.parquet"
+REJECTS_FILE = "rejects.csv"
+
+MOST_SAMPLES = 6  # crops of an artist
+MOST_SAMPLES_IN_ALL = 300  # at 3 to 5 kB each
+MOST_SHARDS = 8  # read for samples, but for artists of whom these hold nothing
+SAMPLE_SIDE = 96  # pixels
+MOST_GROUPS = 60
+MOST_COPIES = 100
+MOST_REJECTS = 200
+
+
+class Sample(NamedTuple):
+    """One crop, as an image that the page holds itself."""
+
+    painting: str
+    uri: str
+
+
+class Class(NamedTuple):
+    """An artist's paintings, split by split in the contract's order, and a few of their crops."""
+
+    artist: Artist
+    paintings: tuple[int, ...]
+    samples: tuple[Sample, ...]
+
+
+class Bin(NamedTuple):
+    """Paintings whose short side is at least `low` and less than `high` pixels."""
+
+    low: int
+    high: int
+    paintings: int
+
+
+class Reject(NamedTuple):
+    """A line of rejects.csv."""
+
+    path: str
+    artist: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a card tells. Paths are relative to the folder that was built from, where they lie in it.
+
+    Attributes:
+      folder: where the dataset lies.
+      contract: what it says of itself.
+      classes: in label order.
+      short_sides: histogram of the pictures' short sides, in steps of the square root of two.
+      smallest, middle, largest: (width, height) of the pictures of least, median and most pixels.
+      near_groups: how many groups of near copies there are.
+      near_paintings: how many paintings are in them.
+      groups: the first of them, as paths.
+      exact_copies: how many files were left out for being another's exact copy.
+      copies: the first of them: (path kept, paths left out).
+      reasons: reason -> rejects.
+      rejects: the first of them.
+    """
+
+    folder: str
+    contract: Contract
+    classes: tuple[Class, ...]
+    short_sides: tuple[Bin, ...]
+    smallest: tuple[int, int]
+    middle: tuple[int, int]
+    largest: tuple[int, int]
+    near_groups: int
+    near_paintings: int
+    groups: tuple[tuple[str, ...], ...]
+    exact_copies: int
+    copies: tuple[tuple[str, tuple[str, ...]], ...]
+    reasons: Mapping[str, int]
+    rejects: tuple[Reject, ...]
+
+    @property
+    def paintings(self) -> int:
+        """In all splits."""
+        return sum(sum(some.paintings) for some in self.classes)
+
+
+def write_card(folder: str, contract: Contract) -> None:
+    """Writes card.html into a dataset's folder, which holds its shards, paintings.parquet and rejects.csv.
+
+    Raises:
+      DamagedShardError: a shard that was read for samples is damaged.
+      OSError: a file is missing.
+    """
+    page = render_card(gather(folder, contract))
+    files.write(files.join(folder, CARD_FILE), [page.encode("utf-8", "backslashreplace")])
+
+
+def render_card(facts: Facts) -> str:
+    """The page."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    contract = facts.contract
+    return environment.get_template(CARD_FILE).render(
+        facts=facts,
+        contract=contract,
+        scheme=contract.scheme,
+        what=_what(contract.scheme),
+        splits=[(split, contract.records(split), len(shards)) for split, shards in contract.splits.items()],
+        bytes=sum(shard.bytes for shards in contract.splits.values() for shard in shards),
+        most=max((sum(some.paintings) for some in facts.classes), default=0),
+        tallest=max((some.paintings for some in facts.short_sides), default=0),
+        parent=facts.folder.rstrip("/").removesuffix(f"/{contract.scheme.name}/{records.VERSION}"),
+    )
+
+
+def _what(scheme: Scheme) -> str:
+    """A record, in words."""
+    side = f"{scheme.size} × {scheme.size} pixels"
+    if scheme.kind == "reshape":
+        return f"the whole painting, squashed to {side}"
+    many = "one window" if scheme.samples == 1 else f"{scheme.samples} windows"
+    return f"{many} of {side} from each painting, at the painting’s own resolution"
+
+
+def gather(folder: str, contract: Contract) -> Facts:
+    """Reads what a card tells. Raises as `write_card`."""
+    root = str(contract.build.get("data_dir") or "")
+    table = files.read(files.join(folder, PAINTINGS_FILE))
+    tally: Counter[tuple[int, str]] = Counter()
+    group_sizes: Counter[str] = Counter()
+    sizes: list[tuple[int, int]] = []
+    exact_copies = 0
+    copies: list[tuple[str, tuple[str, ...]]] = []
+    for row in _rows(table, "path", "label", "split", "group", "copies", "width", "height"):
+        tally[row["label"], row["split"]] += 1
+        group_sizes[row["group"]] += 1
+        sizes.append((row["width"], row["height"]))
+        exact_copies += len(row["copies"])
+        if row["copies"] and len(copies) < MOST_COPIES:
+            copies.append((_short(row["path"], root), tuple(_short(path, root) for path in row["copies"])))
+    several = [size for size in group_sizes.values() if size > 1]
+    samples = _samples(folder, contract, table)
+    reasons, rejects = _rejects(files.read(files.join(folder, REJECTS_FILE)), root)
+    sizes.sort(key=lambda size: size[0] * size[1])
+    return Facts(
+        folder=folder,
+        contract=contract,
+        classes=tuple(
+            Class(artist, tuple(tally[label, split] for split in contract.splits), tuple(samples.get(label, ())))
+            for label, artist in enumerate(contract.artists)
+        ),
+        short_sides=_histogram(np.array([min(size) for size in sizes])),
+        smallest=sizes[0],
+        middle=sizes[len(sizes) // 2],
+        largest=sizes[-1],
+        near_groups=len(several),
+        near_paintings=sum(several),
+        groups=_near_groups(table, group_sizes, root),
+        exact_copies=exact_copies,
+        copies=tuple(copies),
+        reasons=reasons,
+        rejects=rejects,
+    )
+
+
+def _rows(table: bytes, *columns: str) -> Iterator[dict[str, Any]]:
+    """Columns of the paintings that have records, a few rows at a time; the others are among the rejects."""
+    import pyarrow.parquet as pq  # not read_table, nor its filters: they load 100 MiB of machinery
+
+    wanted = ["records", *columns]
+    for batch in pq.ParquetFile(io.BytesIO(table)).iter_batches(1024, columns=wanted, use_threads=False):
+        yield from (row for row in batch.to_pylist() if row["records"])
+
+
+def _short(path: str, root: str) -> str:
+    """A path within the folder that was built from."""
+    return path.removeprefix(root.rstrip("/") + "/") if root else path
+
+
+def _histogram(sides: np.ndarray) -> tuple[Bin, ...]:
+    """Bins from half a power of two to the next, none empty at the ends."""
+    steps = np.arange(np.floor(2 * np.log2(sides.min())), np.floor(2 * np.log2(sides.max())) + 2)
+    edges = 2 ** (steps / 2)
+    counts, _ = np.histogram(sides, edges)
+    low, high = np.ceil(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
+    return tuple(map(Bin, low.tolist(), high.tolist(), counts.tolist()))
+
+
+def _near_groups(table: bytes, sizes: Mapping[str, int], root: str) -> tuple[tuple[str, ...], ...]:
+    """The paths of the first groups of near copies."""
+    groups: dict[str, list[str]] = {}
+    for row in _rows(table, "path", "group"):
+        if sizes[row["group"]] > 1 and (row["group"] in groups or len(groups) < MOST_GROUPS):
+            groups.setdefault(row["group"], []).append(_short(row["path"], root))
+    return tuple(sorted(tuple(sorted(paths)) for paths in groups.values()))
+
+
+def _rejects(data: bytes, root: str) -> tuple[dict[str, int], tuple[Reject, ...]]:
+    """Rejects by reason, most frequent first, and the first of them."""
+    reasons: Counter[str] = Counter()
+    first: list[Reject] = []
+    for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
+        reasons[row["reason"]] += 1
+        if len(first) < MOST_REJECTS:
+            first.append(Reject(_short(row["path"], root), row["artist"], row["reason"], row["detail"]))
+    return dict(reasons.most_common()), tuple(first)
+
+
+# --- Samples ---------------------------------------------------------------------------------------------------------
+
+Place = tuple[str, int]  # split and shard
+
+
+def choose(paintings: Iterable[tuple[Place, int, str]], per_artist: int, most: int) -> dict[Place, set[str]]:
+    """Which paintings to show, out of as few shards as will do: place -> painting ids.
+
+    Takes the shard that adds most, again and again: an artist's first crop counts for more than all further ones.
+
+    Args:
+      paintings: (place, label, painting id) of each.
+      per_artist: paintings wanted of each artist.
+      most: shards to open, beyond which only artists of whom there is nothing yet are looked for.
+    """
+    held: dict[Place, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for place, label, painting in paintings:
+        if len(held[place][label]) < per_artist:
+            held[place][label].append(painting)
+    have: Counter[int] = Counter()
+    chosen: dict[Place, set[str]] = {}
+
+    def gain(place: Place) -> tuple[int, int]:
+        new = sum(1 for label in held[place] if not have[label])
+        return new, sum(min(len(ids), per_artist - have[label]) for label, ids in held[place].items())
+
+    while held:
+        best = max(held, key=gain)  # the first of equals
+        new, more = gain(best)
+        if not more or (len(chosen) >= most and not new):
+            break
+        chosen[best] = set()
+        for label, ids in held.pop(best).items():
+            taken = ids[: per_artist - have[label]]
+            have[label] += len(taken)
+            chosen[best].update(taken)
+    return {place: ids for place, ids in chosen.items() if ids}
+
+
+def _samples(folder: str, contract: Contract, table: bytes) -> dict[int, list[Sample]]:
+    """A few crops of each artist, each of another painting where there are several: label -> samples."""
+    shown = min(len(contract.artists), MOST_SAMPLES_IN_ALL)
+    paintings = (
+        ((row["split"], row["shard"]), row["label"], row["painting_id"])
+        for row in _rows(table, "split", "shard", "label", "painting_id")
+        if row["label"] < shown
+    )
+    samples: dict[int, list[Sample]] = defaultdict(list)
+    chosen = choose(paintings, min(MOST_SAMPLES, MOST_SAMPLES_IN_ALL // shown), MOST_SHARDS)
+    for (split, shard), wanted in sorted(chosen.items()):
+        path = files.join(folder, contract.splits[split][shard].filename)
+        with _open(path) as stream:
+            for label, sample in _find(stream, path, wanted, contract):
+                samples[label].append(sample)
+    return samples
+
+
+@contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
+    """A shard's bytes: a stream of a local file; of an object store, the whole."""
+    with io.BytesIO(files.read(path)) if files.is_remote(path) else Path(path).open("rb") as stream:
+        yield stream
+
+
+def _find(stream: BinaryIO, path: str, wanted: set[str], contract: Contract) -> Iterator[tuple[int, Sample]]:
+    """The first crop of each wanted painting of a shard, reading no further than needed: (label, sample)."""
+    missing = set(wanted)
+    for _, payload in records.read_frames(stream, path):
+        if not missing:
+            return
+        record = records.decode_example(payload)
+        painting = record["painting_id"].decode()
+        if painting in missing:
+            missing.remove(painting)
+            yield record["label"][0], Sample(painting, _data_uri(record["image"], contract))
+
+
+def _data_uri(image: bytes, contract: Contract) -> str:
+    """A record's picture as a small JPEG within a data: URI."""
+    side = contract.scheme.size
+    if contract.encoding == "raw":
+        picture = Image.frombytes("RGB", (side, side), image)
+    else:
+        picture = Image.open(io.BytesIO(image)).convert("RGB")
+    picture.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
