@@ -33,7 +33,7 @@ from pipeline.painters import PAINTERS
 
 DEFAULT = 480  # paintings: the smallest class still has eight, and painting them takes half a minute on two cores
 FEWEST = 3  # paintings of each painter, one for each split
-MARKER = "atelier.json"
+MARKER = ".atelier.json"
 VERSION = 1  # of the pictures; raised when a change to the painters changes their bytes
 _RATIO = 12  # of the largest class to the smallest; 877 van Goghs to 24 Pollocks is 37 in the reference set
 _COLUMNS = ("id", "name", "years", "genre", "nationality", "bio", "wikipedia", "paintings")
