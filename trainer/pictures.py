@@ -36,12 +36,17 @@ def data_uri(image: Image.Image, longest: int = LONGEST) -> str:
 
 
 def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
-    """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable."""
+    """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
+
+    Args:
+      path: of the file.
+      digest: the beginning, or all, of its hex sha256 when the dataset was built.
+    """
     try:
         data = path.read_bytes()
     except OSError:
         return None
-    if hashlib.sha256(data).hexdigest() != digest:
+    if not hashlib.sha256(data).hexdigest().startswith(digest):
         return None
     try:
         painting = images.decode(data, at_least=LONGEST)
