@@ -32,9 +32,10 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
-    "download": ["kagglehub>=0.3.6"],
+    "download": ["kagglehub>=1.0"],
     "dev": [
         "hypothesis>=6.100",
+        "kagglehub>=1.0",
         "mypy>=1.15",
         "pandas-stubs",
         "pytest>=8",

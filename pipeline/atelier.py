@@ -17,11 +17,9 @@ import json
 import multiprocessing
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,7 @@ from PIL import Image
 from pipeline import files, painters
 from pipeline.errors import InputError, MorelliError
 from pipeline.painters import PAINTERS
+from pipeline.processes import die_with_parent
 
 DEFAULT = 480  # paintings: the smallest class still has eight, and painting them takes half a minute on two cores
 FEWEST = 3  # paintings of each painter, one for each split
@@ -198,7 +197,7 @@ def _perform(tasks: list[Task], workers: int) -> Iterator[None]:
             yield
         return
     context = multiprocessing.get_context("spawn")  # forking would copy the locks of a caller's threads
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, _die_with_parent) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, die_with_parent) as pool:
         futures = [pool.submit(_perform_one, task) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -211,18 +210,6 @@ def _perform(tasks: list[Task], workers: int) -> Iterator[None]:
 def _perform_one(task: Task) -> None:
     path, seed, painter, index = task
     files.write(path, [jpeg(seed, painter, index)])
-
-
-def _die_with_parent() -> None:
-    """Ends a worker when the run is killed: a pool's idle workers would wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _parser() -> argparse.ArgumentParser:

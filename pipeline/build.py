@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import files, flags, images, jobs, plan, shards, summary, survey
+from pipeline.card import REJECTS_FILE
 from pipeline.errors import DatasetError, InputError, MorelliError
 from pipeline.flags import Settings
 from pipeline.gallery import Gallery, Reject
@@ -23,7 +24,7 @@ from pipeline.lock import exclusive
 from pipeline.plan import Plan
 from pipeline.progress import PeakMemory, Progress
 from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
-from pipeline.seal import REJECTS_FILE, rejects_csv, seal
+from pipeline.seal import rejects_csv, seal
 from pipeline.shards import BUILD_FOLDER, Target
 
 PLAN_FILE = "plan.json"

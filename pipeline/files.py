@@ -100,12 +100,19 @@ def sizes(folder: str) -> dict[str, int]:
     if not is_remote(folder):
         try:
             with os.scandir(folder) as entries:
-                return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+                return {entry.name: entry.stat().st_size for entry in entries if _is_file(entry)}
         except FileNotFoundError:
             return {}
     (match,) = _beam().match([join(folder, "*")])
     found = {meta.path[len(join(folder, "")) :]: meta.size_in_bytes for meta in match.metadata_list}
     return {name: size for name, size in found.items() if "/" not in name}
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def remove_tree(folder: str) -> None:

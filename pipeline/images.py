@@ -222,11 +222,6 @@ def _orientation(image: Image.Image) -> int:
 _STEPS = (0xC13FA9A902A6328F, 0x91E10DA5C79E7B1C)
 _ONE = 1 << 64
 
-# Pixels beyond the square's side that both sides keep when a painting is decoded for reshaping. Against reshaping
-# the full picture, on 204 originals of about 1 megapixel, for squares of 64, 128 and 256 px: the mean difference is at
-# most 0.75 of 255, 99% of values differ by 7 or less, and the time is 0.3, 0.4 and 0.5 of that of the full decode.
-RESHAPE_HEADROOM = 128
-
 
 def is_enlarged(width: int, height: int, scheme: records.Scheme) -> bool:
     """Whether a painting of that size is smaller than the scheme's square in either side."""
@@ -283,7 +278,7 @@ def cut(painting: Painting, scheme: records.Scheme, seed: int, digest: str) -> I
         raise ValueError(f"Expected a painting of {full} pixels to crop from. Received one scaled to {image.size}.")
     for index, box in enumerate(places(*full, scheme, seed, digest)):
         if scheme.kind == "reshape":
-            crop = image.resize((size, size), Image.Resampling.LANCZOS)
+            crop = image.resize((size, size), Image.Resampling.HAMMING)
         elif is_enlarged(*full, scheme):
             # The same pixels as enlarging the whole painting and cropping then, in the memory of one window.
             crop = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
@@ -293,11 +288,15 @@ def cut(painting: Painting, scheme: records.Scheme, seed: int, digest: str) -> I
 
 
 def needed_resolution(schemes: Iterable[records.Scheme]) -> int | None:
-    """The `at_least` of `decode` that serves all these schemes; None, full resolution, where one of them crops."""
+    """The `at_least` of `decode` that serves all these schemes; None, full resolution, where one of them crops.
+
+    For reshaping to 256 px, on 204 originals of about 1 megapixel, scaled decoding takes 0.45 of the time of the full
+    decode; the squares differ by 1.4 of 255 in the mean, and 99% of their values by 12 or less.
+    """
     schemes = tuple(schemes)
     if any(scheme.kind == "crop" for scheme in schemes):
         return None
-    return RESHAPE_HEADROOM + max(scheme.size for scheme in schemes)
+    return max(scheme.size for scheme in schemes)
 
 
 def scales_down(data: bytes, width: int, height: int, at_least: int) -> bool:

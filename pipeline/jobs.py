@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import multiprocessing.connection
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.errors import MorelliError
+from pipeline.processes import die_with_parent
 
 Step = Callable[[str], dict[str, Any]]  # job file -> a small result
 THREADS_PER_WORKER = 4  # each holds one job; so many that no worker waits for the slowest share of a static deal
@@ -35,7 +34,7 @@ class _Bench:
         self.failure: BaseException | None = None
         self._on_done = on_done
         self._lock = threading.Lock()
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _die_with_parent)
+        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent)
 
     def perform(self, step: Step, job: str) -> None:
         if self.failure is not None:  # the build is lost already: do not begin more
@@ -57,18 +56,6 @@ class _Bench:
 
 
 _bench: _Bench | None = None
-
-
-def _die_with_parent() -> None:
-    """Ends a worker when the build is killed: a pool's idle workers would wait for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _perform(job: str, step: Step) -> None:

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files, records
+from pipeline.card import PAINTINGS_FILE, REJECTS_FILE, write_card
 from pipeline.errors import DatasetError
 from pipeline.gallery import Reject
 from pipeline.plan import Plan, shard_range
 from pipeline.records import CONTRACT_FILE, Contract, Encoding, Scheme
 from pipeline.shards import Receipt, Target, finished
 
-PAINTINGS_FILE = "paintings.parquet"
-REJECTS_FILE = "rejects.csv"
 REJECT_COLUMNS = ("path", "artist", "reason", "detail")
 
 DESCRIPTION = (
@@ -61,6 +60,7 @@ def seal(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mapping[s
     files.write(files.join(target.folder, REJECTS_FILE), [rejects_csv([*rejects, *lost])])
     for name, content in _tfds_metadata(contract).items():
         files.write(files.join(target.folder, name), [content])
+    write_card(target.folder, contract)
     files.write(files.join(target.folder, CONTRACT_FILE), [contract.to_json().encode()])
     return contract
 

@@ -103,8 +103,10 @@ def write_lot(job: str) -> dict[str, Any]:
                 frames = [source.frames(work, writer.scheme, writer.encoding, lot["seed"]) for writer in wanting]
             except (images.ImageError, OSError) as error:
                 # It was sound when surveyed. All schemes leave it out alike.
-                known = isinstance(error, images.ImageError)
-                reason, detail = (error.reason, error.detail) if known else ("unreadable", str(error))
+                if isinstance(error, images.ImageError):
+                    reason, detail = error.reason, error.detail
+                else:
+                    reason, detail = "unreadable", str(error)
                 reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {detail}")
                 for writer in wanting:
                     writer.rejects.append(reject)

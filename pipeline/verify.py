@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import files, records, seal
+from pipeline import files, records
+from pipeline.card import PAINTINGS_FILE
 from pipeline.errors import DamagedShardError, DatasetError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
 from pipeline.progress import Progress
@@ -71,7 +72,7 @@ def _paintings(folder: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(
-        io.BytesIO(files.read(files.join(folder, seal.PAINTINGS_FILE))),
+        io.BytesIO(files.read(files.join(folder, PAINTINGS_FILE))),
         columns=["painting_id", "label", "split", "records", "digest", "group"],
     )
     return table.to_pylist()
@@ -113,7 +114,7 @@ def _verify_record(payload: bytes, contract: Contract, seen: _Seen) -> str | Non
 def _verify_split(split: str, paintings: Sequence[dict[str, Any]], seen: _Seen) -> Iterator[str]:
     expected = {row["painting_id"]: row for row in paintings if row["split"] == split and row["records"]}
     for painting in sorted(seen.records.keys() - expected.keys()):
-        yield f"{split}: painting {painting} is in the shards, and {seal.PAINTINGS_FILE} has it elsewhere or nowhere."
+        yield f"{split}: painting {painting} is in the shards, and {PAINTINGS_FILE} has it elsewhere or nowhere."
     for painting, row in expected.items():
         if seen.records[painting] != row["records"]:
             yield f"{split}: painting {painting} has {seen.records[painting]} records, not {row['records']}."

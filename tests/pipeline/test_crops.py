@@ -141,7 +141,7 @@ def test_scaled_decoding_keeps_the_least_size_and_the_true_one(width, height, le
 def test_only_reshaping_alone_is_served_by_a_scaled_picture():
     crop, reshape = Scheme("crop", 64, 16), Scheme("reshape", 256)
     assert images.needed_resolution([crop, reshape]) is None
-    assert images.needed_resolution([reshape, Scheme("reshape", 64)]) == 256 + images.RESHAPE_HEADROOM
+    assert images.needed_resolution([reshape, Scheme("reshape", 64)]) == 256
 
 
 # --- Encoding --------------------------------------------------------------------------------------------------------
@@ -239,8 +239,8 @@ def test_real_paintings_reshape_alike_from_a_scaled_decode(originals):
         (full,) = images.cut(decode(data), scheme, 0, "00")
         (fast,) = images.cut(decode(data, at_least=images.needed_resolution([scheme])), scheme, 0, "00")
         differences.append(np.abs(np.asarray(full.image, int) - np.asarray(fast.image, int)))
-    assert np.mean(differences) <= 1
-    assert np.percentile(differences, 99) <= 10
+    assert np.mean(differences) <= 1.5
+    assert np.percentile(differences, 99) <= 13
 
 
 def test_altered_copies_of_real_paintings_are_near(originals):
