@@ -32,8 +32,12 @@ def build(*arguments: object) -> str:
 
 
 def contents(dataset: Path) -> dict[str, bytes]:
-    """File name -> bytes of all that a user sees in a dataset's folder."""
-    return {path.name: path.read_bytes() for path in sorted(dataset.iterdir()) if path.is_file() and path.name[0] != "."}
+    """File name -> bytes of a dataset's files, but for the card, which says where the dataset lies."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(dataset.iterdir())
+        if path.is_file() and path.name[0] != "." and path.name != "card.html"
+    }
 
 
 def shards(dataset: Path) -> dict[str, bytes]:
