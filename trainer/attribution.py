@@ -70,9 +70,9 @@ class Paintings:
     Attributes:
       ids: n painting ids.
       labels: int64[n], the true artists.
-      scores: pooling -> float64[n, artists], rows of sum 1.
+      scores: pooling -> float32[n, artists], rows of sum 1.
       crops: int64[n], how many crops each has.
-      crop_votes: int64[n, artists], how many of its crops name each artist.
+      crop_votes: int32[n, artists], how many of its crops name each artist.
       crop_top1, crop_top5: int64[n], how many of its crops have the true artist (clearly) first, and in the first five.
       crop_loss: float64[n], the summed cross-entropy of its crops.
     """
@@ -147,7 +147,7 @@ def gather(
         labels=np.array(label, np.int64),
         scores={"mean": np.stack(mean), "geometric": np.stack(geometric), "median": np.stack(median)},
         crops=np.full(len(ids), samples, np.int64),
-        crop_votes=np.stack(votes).astype(np.int64),
+        crop_votes=np.stack(votes),
         crop_top1=np.array(top1, np.int64),
         crop_top5=np.array(top5, np.int64),
         crop_loss=np.array(loss, np.float64),
@@ -161,7 +161,7 @@ def _close(painting: _Open) -> tuple[Any, ...]:
     rank = ranks(scores, labels)
     return (
         painting.label,
-        *(pool(scores, pooling) for pooling in POOLINGS),
+        *(pool(scores, pooling).astype(np.float32) for pooling in POOLINGS),
         np.bincount(scores.argmax(axis=1), minlength=scores.shape[1]).astype(np.int32),
         int((rank < 1).sum()),
         int((rank < 5).sum()),

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pipeline.errors import MorelliError
 from trainer.attribution import Paintings, gather
-from trainer.intervals import LEVEL, interval, mcnemar, resampled_sums
+from trainer.intervals import LEVEL, interval, mcnemar
 from trainer.predictions import read
 from trainer.runs import Expertise, RunError
-from trainer.scores import HEADLINE, Tally, from_sums
+from trainer.scores import HEADLINE, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,7 @@ def compare(first: Paintings, second: Paintings) -> Comparison:
             "Train both on datasets of the same paintings, --splits and --seed."
         )
     tallies = Tally.of_paintings(first), Tally.of_paintings(second)
-    points = [from_sums(tally.statistics().sum(axis=0)) for tally in tallies]
-    drawn = [from_sums(resampled_sums(tally.statistics())) for tally in tallies]
+    points, drawn = [tally.point() for tally in tallies], [tally.resampled for tally in tallies]
     differences = []
     for name in HEADLINE:
         low, high = interval(drawn[1][name] - drawn[0][name]) or (float("nan"), float("nan"))

@@ -15,25 +15,26 @@ Small supports are therefore marked in the report.
 from __future__ import annotations
 
 import numpy as np
+from scipy import sparse
 
 RESAMPLES = 2_000
 LEVEL = 0.95
-_BLOCK = 2_000_000  # weights held at a time: 16 MB
+_BLOCK = 250_000  # weights held at a time: 2 MB
 
 
-def resampled_sums(statistics: np.ndarray, seed: int = 0) -> np.ndarray:
+def resampled_sums(statistics: np.ndarray | sparse.csr_array, seed: int = 0) -> np.ndarray:
     """Weighted sums of per-painting statistics, once for each of `RESAMPLES` draws of weights.
 
     Whatever is a function of sums over paintings (accuracy, recall, F1, a difference of two models) is bootstrapped by
     applying it to these. Equal n and seed give the same weights, so that two calls are paired.
 
     Args:
-      statistics: float[n, m], one row per painting.
+      statistics: float[n, m], one row per painting; sparse where most of it is 0.
 
     Returns:
       float64[RESAMPLES, m]; the weights of a draw add up to n.
     """
-    count = len(statistics)
+    count = statistics.shape[0]
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // count)
     sums = []

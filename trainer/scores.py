@@ -9,9 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn import metrics
 
 from trainer.attribution import POOLINGS, Paintings, ranks, surprise
@@ -21,13 +23,13 @@ HEADLINE = ("top1", "top5", "macro_f1", "balanced_accuracy", "loss")
 PER_ARTIST = ("precision", "recall", "f1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """What is counted of each painting, be its unit the painting itself or its crops.
 
     Attributes:
       labels: int64[n].
-      named: float64[n, artists], units that name each artist.
+      named: number[n, artists], units that name each artist.
       top1, top5: float64[n], units with the true artist clearly first, or among the first five.
       loss: float64[n], summed cross-entropy of its units.
     """
@@ -43,7 +45,7 @@ class Tally:
         """One unit per painting: its attribution."""
         scores = paintings.scores[pooling]
         rank = ranks(scores, paintings.labels)
-        named = np.eye(scores.shape[1])[scores.argmax(axis=1)]
+        named = np.eye(scores.shape[1], dtype=np.int32)[scores.argmax(axis=1)]
         loss = surprise(scores, paintings.labels)
         return cls(paintings.labels, named, (rank < 1).astype(float), (rank < 5).astype(float), loss)
 
@@ -52,24 +54,29 @@ class Tally:
         """One unit per crop."""
         return cls(
             paintings.labels,
-            paintings.crop_votes.astype(float),
+            paintings.crop_votes,
             paintings.crop_top1.astype(float),
             paintings.crop_top5.astype(float),
             paintings.crop_loss,
         )
 
-    def statistics(self) -> np.ndarray:
+    def statistics(self) -> sparse.csr_array:
         """float64[n, 4 + 3 * artists]: units, top1, top5, loss; then per artist right, named and true units."""
         units = self.named.sum(axis=1)
-        true = np.eye(self.named.shape[1])[self.labels]
-        return np.hstack(
-            [
-                np.stack([units, self.top1, self.top5, self.loss], axis=1),
-                self.named * true,
-                self.named,
-                true * units[:, None],
-            ]
-        )
+        painting, artists = np.arange(len(self.labels)), self.named.shape
+        right = self.named[painting, self.labels]
+        totals = np.stack([units, self.top1, self.top5, self.loss], axis=1)
+        own = [sparse.csr_array((values, (painting, self.labels)), shape=artists) for values in (right, units)]
+        return sparse.hstack([sparse.csr_array(totals), own[0], sparse.csr_array(self.named), own[1]], "csr", float)
+
+    def point(self) -> dict[str, np.ndarray]:
+        """`from_sums` of these paintings."""
+        return from_sums(self.statistics().sum(axis=0))
+
+    @cached_property
+    def resampled(self) -> dict[str, np.ndarray]:
+        """`from_sums` of every bootstrap draw of these paintings."""
+        return from_sums(resampled_sums(self.statistics()))
 
 
 def from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
@@ -107,8 +114,7 @@ def headline(tally: Tally) -> dict[str, Any]:
         "balanced_accuracy": _balanced_accuracy(true, answers, weights),
         "loss": float(tally.loss.sum() / units),
     }
-    resampled = from_sums(resampled_sums(tally.statistics()))
-    return {**point, "count": int(units), "intervals": {name: interval(resampled[name]) for name in HEADLINE}}
+    return {**point, "count": int(units), "intervals": {name: interval(tally.resampled[name]) for name in HEADLINE}}
 
 
 def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
@@ -118,35 +124,33 @@ def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
         true, answers, sample_weight=weights, labels=range(len(artists)), zero_division=np.nan
     )
     support = np.bincount(tally.labels, weights=tally.named.sum(axis=1), minlength=len(artists))
-    resampled = from_sums(resampled_sums(tally.statistics()))
     return [
         {
             "artist": name,
             "support": int(support[index]),
             **{metric: _defined(point[at][index]) for at, metric in enumerate(PER_ARTIST)},
-            "intervals": {metric: interval(resampled[metric][:, index]) for metric in PER_ARTIST},
+            "intervals": {metric: interval(tally.resampled[metric][:, index]) for metric in PER_ARTIST},
         }
         for index, name in enumerate(artists)
     ]
 
 
-def voting_gain(paintings: Paintings) -> dict[str, Any]:
-    """How much top-1 gains when the crops of a painting vote, with the interval of the difference."""
-    crops, whole = Tally.of_crops(paintings).statistics(), Tally.of_paintings(paintings).statistics()
-    gain = from_sums(whole.sum(axis=0))["top1"] - from_sums(crops.sum(axis=0))["top1"]
-    resampled = from_sums(resampled_sums(whole))["top1"] - from_sums(resampled_sums(crops))["top1"]
-    return {"top1": float(gain), "interval": interval(resampled)}
+def voting_gain(crops: Tally, whole: Tally) -> dict[str, Any]:
+    """How much top-1 gains when the crops of a painting vote, with the paired interval of the difference."""
+    gain = whole.point()["top1"] - crops.point()["top1"]
+    return {"top1": float(gain), "interval": interval(whole.resampled["top1"] - crops.resampled["top1"])}
 
 
 def split_scores(paintings: Paintings, artists: Sequence[str]) -> dict[str, Any]:
     """Everything `results.json` says of one split that needs no other split."""
-    tally = Tally.of_paintings(paintings)
+    crops = Tally.of_crops(paintings)
+    pooled = {name: Tally.of_paintings(paintings, name) for name in POOLINGS}
     return {
-        "crop": headline(Tally.of_crops(paintings)),
-        "painting": headline(tally),
-        "voting_gain": voting_gain(paintings),
-        "pooling": {name: headline(Tally.of_paintings(paintings, name)) for name in POOLINGS},
-        "artists": per_artist(tally, artists),
+        "crop": headline(crops),
+        "painting": headline(pooled["mean"]),
+        "voting_gain": voting_gain(crops, pooled["mean"]),
+        "pooling": {name: headline(tally) for name, tally in pooled.items()},
+        "artists": per_artist(pooled["mean"], artists),
     }
 
 

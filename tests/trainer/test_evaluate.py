@@ -215,7 +215,7 @@ def test_pooled_scores_are_a_distribution_and_one_crop_is_itself(values: np.ndar
 def test_metrics_of_sums_are_those_of_scikit_learn(values: np.ndarray):
     paintings = paintings_of(values, np.arange(10) % 6, samples=4)  # the seventh artist is never right
     for tally in (scores.Tally.of_paintings(paintings), scores.Tally.of_crops(paintings)):
-        by_sums = scores.from_sums(tally.statistics().sum(axis=0))
+        by_sums = tally.point()
         point = scores.headline(tally)
         for name in scores.HEADLINE:
             assert point[name] == pytest.approx(by_sums[name])
