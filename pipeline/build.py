@@ -134,7 +134,7 @@ def _survey(settings: Settings, gallery: Gallery) -> tuple[list[survey.Row], lis
 
 def default_encoding(scheme: Scheme) -> Encoding:
     """The encoding of a scheme's pictures where the user names none."""
-    return "raw" if scheme.size <= RAW_UP_TO else "png"
+    return "raw" if scheme.size <= RAW_UP_TO else "jpeg"
 
 
 def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:

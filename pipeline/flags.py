@@ -126,7 +126,7 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
         "within each artist (default 80/10/10)")  # fmt: skip
     add("--seed", type=int, default=0, help="of splits, crop places and orders (default 0)")
     add("--encoding", choices=("raw", "png", "jpeg"), help="of the pictures in the records; default: raw up to 256 "
-        "pixels a side, which reads fastest, and png above, which saves room")  # fmt: skip
+        "pixels a side, which reads fastest, and jpeg (quality 95) above, a seventh of the size")  # fmt: skip
     add("--shard_mib", type=_positive(float), default=16.0, metavar="MIB", help="the most a shard holds (default 16); "
         "a worker holds one of each scheme in memory")  # fmt: skip
     add("--overwrite", action="store_true", help="delete another build's dataset that is in the way")

@@ -27,6 +27,10 @@ def mib(size: float) -> str:
     return f"{size / 2**20:,.1f} MiB" if size < 2**30 else f"{size / 2**30:,.2f} GiB"
 
 
+def _artists(plan: Plan) -> str:
+    return f"{len(plan.artists)} artist" + "s" * (len(plan.artists) != 1)
+
+
 def _per_artist(plan: Plan) -> list[str]:
     counts = {split: Counter(work.label for work in works) for split, works in plan.works.items()}
     width = max([len("artist"), *(len(artist.name) for artist in plan.artists)])
@@ -89,7 +93,7 @@ def built(
 ) -> str:
     """What was built and where, how fast, and the command to train on it."""
     paintings = sum(map(len, plan.works.values()))
-    lines = [f"paintings: {paintings:,} by {len(plan.artists)} artists", *_per_artist(plan), f"copies: {_copies(plan)}"]
+    lines = [f"paintings: {paintings:,} by {_artists(plan)}", *_per_artist(plan), f"copies: {_copies(plan)}"]
     lost = max(contract.build["rejects"] for contract in contracts) - len(rejects)
     lines.append(f"rejects: {by_reason(rejects)}" + (f"; {lost:,} while shards were written" if lost else ""))
     for target, contract in zip(targets, contracts, strict=True):
