@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from trainer.attribution import SMALLEST, ranks, surprise
-from trainer.intervals import interval, resampled_sums
+from trainer.intervals import resampled_sums, share_interval
 
 BINS = 10
 TARGET_ACCURACY = 0.9
@@ -130,7 +130,7 @@ def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray) -> 
                 "paintings": int(curve.count[index]),
                 "confidence": float(curve.confidence[index]),
                 "accuracy": float(curve.accuracy[index]),
-                "interval": interval(accuracy[:, index]),
+                "interval": share_interval(accuracy[:, index], curve.accuracy[index], curve.count[index]),
             }
             for index in np.flatnonzero(curve.count)
         ],
@@ -142,10 +142,12 @@ def _answered(confidence: np.ndarray, right: np.ndarray, threshold: float | None
     sums = resampled_sums(np.stack([answered, answered & right], axis=1).astype(float))
     with np.errstate(invalid="ignore"):
         accuracy = sums[:, 1] / sums[:, 0]
+    count, coverage = int(answered.sum()), float(answered.mean())
+    correct = float(right[answered].mean()) if count else None
     return {
-        "answered": int(answered.sum()),
-        "coverage": float(answered.mean()),
-        "coverage_interval": interval(sums[:, 0] / len(confidence)),
-        "accuracy": float(right[answered].mean()) if answered.any() else None,
-        "accuracy_interval": interval(accuracy),
+        "answered": count,
+        "coverage": coverage,
+        "coverage_interval": share_interval(sums[:, 0] / len(confidence), coverage, len(confidence)),
+        "accuracy": correct,
+        "accuracy_interval": None if correct is None else share_interval(accuracy, correct, count),
     }

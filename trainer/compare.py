@@ -21,13 +21,14 @@ from trainer.scores import HEADLINE, Tally
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A measure of both runs; `difference` is the second less the first, `interval` its paired 95% interval."""
+    """A measure of both runs; `difference` is the second less the first, `interval` its paired 95% interval,
+    None where no painting tells the runs apart."""
 
     measure: str
     first: float
     second: float
     difference: float
-    interval: tuple[float, float]
+    interval: list[float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,8 @@ def compare(first: Paintings, second: Paintings) -> Comparison:
     points, drawn = [tally.point() for tally in tallies], [tally.resampled for tally in tallies]
     differences = []
     for name in HEADLINE:
-        low, high = interval(drawn[1][name] - drawn[0][name]) or (float("nan"), float("nan"))
         one, two = float(points[0][name]), float(points[1][name])
-        differences.append(Difference(name, one, two, two - one, (low, high)))
+        differences.append(Difference(name, one, two, two - one, interval(drawn[1][name] - drawn[0][name])))
     right = [tally.top1 > 0 for tally in tallies]
     first_only, second_only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     return Comparison(
@@ -111,8 +111,8 @@ def table(comparison: Comparison, first: str, second: str) -> str:
         f"{'per painting':<20}{'A':>8}{'B':>8}{'B - A':>9}",
     ]
     lines += [
-        f"{row.measure:<20}{row.first:>8.3f}{row.second:>8.3f}{row.difference:>+9.3f} "
-        f"[{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]"
+        f"{row.measure:<20}{row.first:>8.3f}{row.second:>8.3f}{row.difference:>+9.3f}"
+        + (f" [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}]" if row.interval else "")
         for row in found.differences
     ]
     lines += [

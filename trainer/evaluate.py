@@ -211,10 +211,15 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point."""
     from absl import app, flags
 
+    from trainer.report import write_report
+
     flags.DEFINE_string("run_dir", None, "The run to judge.", required=True)
     flags.DEFINE_string("dataset_dir", None, "The run's dataset, if its folder has moved since.")
     flags.DEFINE_enum(
-        "split", None, records.SPLITS, "Only print the numbers of this split. Without it all are judged and written."
+        "split",
+        None,
+        records.SPLITS,
+        "Only print the numbers of this split. Without it all are judged, and results and report written.",
     )
     flags.DEFINE_integer("batch_size", BATCH_SIZE, "Crops per step; less where memory is short.", lower_bound=1)
 
@@ -226,6 +231,7 @@ def main(argv: list[str] | None = None) -> None:
                 results = evaluate_split(run_dir, dataset_dir, flags.FLAGS.split, flags.FLAGS.batch_size)
             else:
                 results = evaluate_run(run_dir, dataset_dir, flags.FLAGS.batch_size, _throughput(run_dir))
+                write_report(run_dir)
         except MorelliError as error:
             sys.exit(str(error))
         print(table(results, flags.FLAGS.split or "test"))

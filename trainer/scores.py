@@ -17,7 +17,7 @@ from scipy import sparse
 from sklearn import metrics
 
 from trainer.attribution import POOLINGS, Paintings, ranks, surprise
-from trainer.intervals import interval, resampled_sums
+from trainer.intervals import interval, resampled_sums, share_interval
 
 HEADLINE = ("top1", "top5", "macro_f1", "balanced_accuracy", "loss")
 PER_ARTIST = ("precision", "recall", "f1")
@@ -114,7 +114,10 @@ def headline(tally: Tally) -> dict[str, Any]:
         "balanced_accuracy": _balanced_accuracy(true, answers, weights),
         "loss": float(tally.loss.sum() / units),
     }
-    return {**point, "count": int(units), "intervals": {name: interval(tally.resampled[name]) for name in HEADLINE}}
+    intervals = {name: interval(tally.resampled[name]) for name in HEADLINE}
+    for name in ("top1", "top5"):
+        intervals[name] = share_interval(tally.resampled[name], point[name], len(tally.labels))
+    return {**point, "count": int(units), "intervals": intervals}
 
 
 def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
@@ -124,15 +127,26 @@ def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
         true, answers, sample_weight=weights, labels=range(len(artists)), zero_division=np.nan
     )
     support = np.bincount(tally.labels, weights=tally.named.sum(axis=1), minlength=len(artists))
-    return [
-        {
-            "artist": name,
-            "support": int(support[index]),
-            **{metric: _defined(point[at][index]) for at, metric in enumerate(PER_ARTIST)},
-            "intervals": {metric: interval(tally.resampled[metric][:, index]) for metric in PER_ARTIST},
-        }
-        for index, name in enumerate(artists)
-    ]
+    judged = {"precision": tally.named.sum(axis=0), "recall": support}
+    rows = []
+    for index, name in enumerate(artists):
+        values = {metric: float(point[at][index]) for at, metric in enumerate(PER_ARTIST)}
+        drawn = {metric: tally.resampled[metric][:, index] for metric in PER_ARTIST}
+        rows.append(
+            {
+                "artist": name,
+                "support": int(support[index]),
+                **{metric: None if np.isnan(value) else value for metric, value in values.items()},
+                "intervals": {
+                    **{
+                        metric: share_interval(drawn[metric], values[metric], judged[metric][index])
+                        for metric in judged
+                    },
+                    "f1": interval(drawn["f1"]),
+                },
+            }
+        )
+    return rows
 
 
 def voting_gain(crops: Tally, whole: Tally) -> dict[str, Any]:
@@ -182,9 +196,5 @@ def _pairs(tally: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _balanced_accuracy(true: np.ndarray, answers: np.ndarray, weights: np.ndarray) -> float:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "y_pred contains classes not in y_true")  # artists with no painting here
+        warnings.simplefilter("ignore", UserWarning)  # of artists with no painting here: they do not count
         return float(metrics.balanced_accuracy_score(true, answers, sample_weight=weights))
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

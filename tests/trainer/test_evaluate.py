@@ -23,7 +23,7 @@ from trainer import calibration, predictions, scores
 from trainer.attribution import POOLINGS, Paintings, gather, pool, ranks
 from trainer.confusion import confusion, order_by_movement
 from trainer.evaluate import evaluate_run, evaluate_split, table
-from trainer.intervals import interval, mcnemar, resampled_sums
+from trainer.intervals import interval, mcnemar, resampled_sums, share_interval
 from trainer.references import References
 from trainer.runs import Expertise, RunError
 
@@ -246,6 +246,19 @@ def test_bootstrap_interval_of_a_share_is_the_binomials():
     assert interval(np.array([np.nan, np.nan])) is None
 
 
+def test_a_share_of_all_or_none_is_not_said_to_be_certain():
+    """Three of three right leaves room for an artist found in one painting of three: 1 - 0.025 ** (1 / 3)."""
+    assert share_interval(np.ones(50), 1.0, 3) == pytest.approx([0.2924, 1.0], abs=1e-4)
+    assert share_interval(np.zeros(50), 0.0, 1) == pytest.approx([0.0, 0.975])
+    assert share_interval(np.full(50, np.nan), np.nan, 0) is None
+    values = np.eye(4)[np.repeat([0, 1, 2, 3], [20, 10, 2, 1])]
+    labels = np.repeat([0, 1, 2, 3], [20, 10, 2, 1])
+    rows = scores.per_artist(scores.Tally.of_paintings(paintings_of(values, labels, 1)), list("abcd"))
+    widths = [row["intervals"]["recall"][1] - row["intervals"]["recall"][0] for row in rows]
+    assert widths == sorted(widths)
+    assert widths[0] > 0.1
+
+
 def test_resamples_do_not_depend_on_how_many_fit_in_memory(monkeypatch: pytest.MonkeyPatch):
     statistics = np.random.default_rng(0).normal(size=(50, 3))
     whole = resampled_sums(statistics)
@@ -263,7 +276,7 @@ def test_no_resample_is_without_an_artist_and_macro_averages_do_not_drift():
     values = 0.5 * np.eye(6)[named] + 0.5 / 6
     point = scores.headline(scores.Tally.of_paintings(paintings_of(values, labels, 1)))
     assert point["balanced_accuracy"] == pytest.approx(2 / 6)
-    assert point["intervals"]["balanced_accuracy"] == pytest.approx([2 / 6, 2 / 6])
+    assert point["intervals"]["balanced_accuracy"] is None  # no draw changes it
 
 
 def test_mcnemar_is_the_exact_binomial_test():
@@ -285,6 +298,16 @@ def test_baselines_agree_with_scikit_learns_dummy():
     chance = dummy.DummyClassifier(strategy="stratified", random_state=0).fit(blind[0], train)
     many = np.tile(test, 3000)
     assert ours["stratified_top1"] == pytest.approx(chance.score(np.zeros((len(many), 1)), many), abs=0.01)
+
+
+def test_one_painting_is_enough_for_numbers_that_are_json():
+    single = scores.split_scores(paintings_of(np.array([[0.2, 0.5, 0.3]]), np.array([1]), 1), list("abc"))
+    json.dumps(single, allow_nan=False)
+    assert single["painting"]["intervals"]["top1"] == pytest.approx([0.025, 1.0])
+    assert single["artists"][0] == {
+        "artist": "a", "support": 0, "precision": None, "recall": None, "f1": None,
+        "intervals": {"precision": None, "recall": None, "f1": None},
+    }  # fmt: skip
 
 
 # --- Calibration ---
