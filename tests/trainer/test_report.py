@@ -182,6 +182,15 @@ def test_the_report_opens_without_complaint_and_its_table_sorts_by_click_and_key
 
 
 @browser.needs_browser
+def test_the_report_fits_a_printed_page(report: Path, tmp_path: Path):
+    with browser.chromium(tmp_path, width=720) as page:  # A4 less its margins, in CSS pixels
+        page.get(report.as_uri())
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert browser.overflow(page) <= 0
+        assert not page.find_element("css selector", "nav").is_displayed()
+
+
+@browser.needs_browser
 def test_the_report_fits_a_phone_and_turns_dark(report: Path, tmp_path: Path):
     with browser.chromium(tmp_path / "phone", width=390, height=844) as page:
         page.get(report.as_uri())
