@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from tqdm import tqdm
@@ -94,7 +95,11 @@ def throughput(history: list[dict[str, Any]]) -> dict[str, float]:
 
 def peak_rss_mib() -> float:
     """The most memory this process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts what the process held before exec, which was its parent's
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
 def input_bound(fraction: float, shuffle_mib: int, augment: str) -> str:
