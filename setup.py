@@ -22,11 +22,14 @@ BUILD = [
     "tqdm>=4.66,<5",
 ]
 TRAIN = [
+    "flask>=3.1,<4",
     "keras>=3.12,<4",
+    "markupsafe>=2.1",
     "matplotlib>=3.9,<4",
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.20,<2.22",
+    "waitress>=3.0,<4",
 ]
 EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
@@ -41,6 +44,7 @@ EXTRAS = {
         "pytest>=8",
         "pytest-timeout>=2.3",
         "ruff==0.17.6",
+        "selenium>=4.30,<5",
     ],
 }
 
