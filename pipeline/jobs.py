@@ -23,18 +23,20 @@ from pipeline.errors import MorelliError
 from pipeline.processes import die_with_parent
 
 Step = Callable[[str], dict[str, Any]]  # job file -> a small result
-THREADS_PER_WORKER = 4  # each holds one job; so many that no worker waits for the slowest share of a static deal
+THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
 
 
 class _Bench:
     """The local worker processes, and what became of their jobs."""
 
-    def __init__(self, workers: int, on_done: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, workers: int, step: Step, on_done: Callable[[dict[str, Any]], None]) -> None:
         self.workers = workers
         self.failure: BaseException | None = None
         self._on_done = on_done
         self._lock = threading.Lock()
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent)
+        for _ in range(workers):  # they start while Beam does
+            self._pool.submit(_import, step)
 
     def perform(self, step: Step, job: str) -> None:
         if self.failure is not None:  # the build is lost already: do not begin more
@@ -55,6 +57,10 @@ class _Bench:
                 process.terminate()
 
 
+def _import(step: Step) -> None:
+    """Nothing more to do: a function that reaches a worker has had its module imported."""
+
+
 _bench: _Bench | None = None
 
 
@@ -67,9 +73,9 @@ def _perform(job: str, step: Step) -> None:
 
 
 @contextmanager
-def _local_workers(workers: int, on_done: Callable[[dict[str, Any]], None]) -> Iterator[_Bench]:
+def _local_workers(workers: int, step: Step, on_done: Callable[[dict[str, Any]], None]) -> Iterator[_Bench]:
     global _bench
-    _bench = _Bench(workers, on_done)
+    _bench = _Bench(workers, step, on_done)
     try:
         yield _bench
     except KeyboardInterrupt as error:
@@ -129,7 +135,7 @@ def run(
         return
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
-    with _local_workers(workers, on_done) as bench:
+    with _local_workers(workers, step, on_done) as bench:
         _execute(beam.Pipeline(_fn_api_runner(), options), step, jobs)
     if isinstance(bench.failure, BrokenProcessPool):
         raise MorelliError(

@@ -247,15 +247,19 @@ def encode_example(
     source_size: Sequence[int],
 ) -> bytes:
     """A serialized tf.train.Example. Keys in sorted order: the same record always gives the same bytes."""
-    entries = (
-        _entry("crop_box", _float_feature(crop_box)),
-        _entry("crop_index", _int64_feature([crop_index])),
-        _entry("image", _bytes_feature(image)),
-        _entry("label", _int64_feature([label])),
-        _entry("painting_id", _bytes_feature(painting_id.encode())),
-        _entry("source_size", _int64_feature(source_size)),
+    before = _entry("crop_box", _float_feature(crop_box)) + _entry("crop_index", _int64_feature([crop_index]))
+    after = (
+        _entry("label", _int64_feature([label]))
+        + _entry("painting_id", _bytes_feature(painting_id.encode()))
+        + _entry("source_size", _int64_feature(source_size))
     )
-    return _field(1, b"".join(entries))
+    # What comes before the pixels in each of the four messages around them, innermost last: so they are copied once.
+    start = b""
+    for more in (b"", b"", _field(1, b"image"), b""):
+        number = 2 if more else 1
+        start = more + bytes((number << 3 | 2,)) + _varint(len(start) + len(image)) + start
+    whole = len(before) + len(start) + len(image) + len(after)
+    return b"".join((bytes((1 << 3 | 2,)), _varint(whole), before, start, image, after))
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
