@@ -9,11 +9,13 @@ plain `keras.models.load_model` anywhere:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from pipeline.errors import InputError
 
@@ -85,26 +87,31 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Three views of the same layers.
+    """Views of the same layers.
 
     Attributes:
       model: pictures -> scores; what is saved.
-      logits: pictures -> logits; what is trained.
-      frozen: the same with the backbone in inference mode, its BatchNorm statistics and dropout at rest.
-      backbone: the layer in them.
+      features: pictures -> what the backbone gives.
+      head: that -> logits.
+      backbone: the layer in `model` and `features`.
     """
 
     model: keras.Model
-    logits: keras.Model
-    frozen: keras.Model
+    features: keras.Model
+    head: keras.Model
     backbone: keras.Model
 
+    def logits(self, pictures: tf.Tensor, frozen: bool) -> tf.Tensor:
+        """float32[batch, classes] as in training. A `frozen` backbone's BatchNorm statistics and dropout are at rest.
+
+        In two calls, because Keras 3 gives `training=True` of an outer model to all inner ones, even to those that
+        were put into the graph with `training=False`.
+        """
+        return self.head(self.features(pictures, training=not frozen), training=True)
+
     def trainable(self, head_only: bool) -> list[keras.Variable]:
-        """The variables to train: all, or those that are not the backbone's."""
-        if not head_only:
-            return self.model.trainable_variables
-        held = {id(variable) for variable in self.backbone.variables}
-        return [variable for variable in self.model.trainable_variables if id(variable) not in held]
+        """The variables to train: all, or those of the head."""
+        return self.head.trainable_variables if head_only else self.model.trainable_variables
 
 
 def build(design: Design, policy: str = "float32") -> Network:
@@ -140,13 +147,13 @@ def _assemble(design: Design) -> Network:
     embedding = keras.layers.GlobalAveragePooling2D(name="embedding", dtype="float32")
     dropout = keras.layers.Dropout(design.dropout, name="dropout", dtype="float32")
     dense = keras.layers.Dense(design.classes, name="logits", dtype="float32")
-    logits = dense(dropout(embedding(backbone(prepared))))
-    scores = keras.layers.Softmax(name="scores", dtype="float32")(logits)
-    frozen = dense(dropout(embedding(backbone(prepared, training=False))))
+    scores = keras.layers.Softmax(name="scores", dtype="float32")
+    features = backbone(prepared)
+    passed = keras.Input(features.shape[1:], dtype=features.dtype)
     return Network(
-        model=keras.Model(pictures, scores, name="morelli"),
-        logits=keras.Model(pictures, logits, name="to_logits"),
-        frozen=keras.Model(pictures, frozen, name="to_logits_frozen"),
+        model=keras.Model(pictures, scores(dense(dropout(embedding(features)))), name="morelli"),
+        features=keras.Model(pictures, features),
+        head=keras.Model(passed, dense(dropout(embedding(passed)))),
         backbone=backbone,
     )
 
@@ -177,8 +184,10 @@ def load_backbone(network: Network, name: str, weights: str) -> None:
         network.backbone.set_weights(source.get_weights())
         return
     try:
-        network.backbone.load_weights(weights)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of layers that the file does not hold, and goes on
+            network.backbone.load_weights(weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         raise InputError(
             f"--weights={weights} does not hold the weights of {name} without its top: {error} "
             "Pass a file of the same backbone (keras.applications names them *_notop.h5 or *_no_top.h5)."

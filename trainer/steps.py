@@ -126,9 +126,8 @@ class Steps:
         self, images: tf.Tensor, targets: tf.Tensor, wishes: tf.Tensor, frozen: bool, gathered: tf.Tensor, update: bool
     ) -> tf.Tensor:
         variables = self._network.trainable(head_only=frozen)
-        graph = self._network.frozen if frozen else self._network.logits
         with tf.GradientTape() as tape:
-            logits = graph(images, training=True)
+            logits = self._network.logits(images, frozen)
             losses = self._objective(logits, targets)
             total = tf.reduce_mean(losses)
             if self._l2:

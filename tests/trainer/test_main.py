@@ -1,0 +1,148 @@
+"""The command line: what it refuses, how fast, and that flags.txt is the same command again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from trainer.config import Config, differences
+
+REPOSITORY = Path(__file__).parents[2]
+DEFAULTS = {
+    "dataset_dir": "d",
+    "run_dir": "r",
+    "backbone": "MobileNet",
+    "weights": "none",
+    "input_size": 0,
+    "grayscale": False,
+    "dropout": 0.2,
+    "freeze_epochs": 0,
+    "epochs": 30,
+    "batch_size": 128,
+    "accumulate_steps": 1,
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "warmup": 1.0,
+    "schedule": "cosine",
+    "weight_decay": 0.05,
+    "l2": 0.0,
+    "clip_norm": 1.0,
+    "label_smoothing": 0.1,
+    "class_balance": "none",
+    "augment": "light",
+    "ema": 0.999,
+    "early_stop": 0,
+    "shuffle_mib": 256,
+    "precision": "auto",
+    "jit": False,
+    "seed": 0,
+    "deterministic": False,
+    "checkpoint_every": "5min",
+    "keep": 2,
+    "strategy": "none",
+}
+
+
+def config(**changes: object) -> Config:
+    return Config(**{**DEFAULTS, **changes})  # type: ignore[arg-type]
+
+
+def command(*flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "trainer.main", *flags],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def own(stderr: str) -> str:
+    return "\n".join(line for line in stderr.splitlines() if not line.startswith("import time:"))
+
+
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--backbone=VGG16", "MobileNet|MobileNetV3Small|EfficientNetV2B0|ResNet50|ConvNeXtTiny"),
+        ("--class_balance=yes", "none|weights|sampling|logit_adjust"),
+        ("--dropout=1.5", "range [0, 0.95]"),
+        ("--epochs=0", "positive integer"),
+        ("--weights=missing.h5", "none, imagenet or a file"),
+        ("--checkpoint_every=often", "500, or of minutes such as 10min"),
+        ("--dataset_dir=nowhere", "nowhere holds no finished dataset"),
+        ("extra", "Expected flags only"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed_before_tensorflow_is_loaded(flag: str, says: str) -> None:
+    done = command(flag)
+    assert done.returncode == 1
+    assert says in own(done.stderr) + done.stdout
+    assert "Traceback" not in done.stderr
+    assert " tensorflow\n" not in done.stderr
+    assert " keras\n" not in done.stderr
+
+
+def test_help_teaches_every_flag_without_loading_tensorflow() -> None:
+    done = command("--help")
+    for name in Config.__dataclass_fields__:
+        assert f"--{name}" in done.stdout or f"--[no]{name}" in done.stdout, name
+    assert " tensorflow\n" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"freeze_epochs": 1},
+        {"weights": str(Path(__file__)), "freeze_epochs": 31},
+        {"warmup": 31.0},
+        {"optimizer": "adam"},
+        {"jit": True, "strategy": "mirrored"},
+        {"checkpoint_every": "0"},
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        config(**changes)
+
+
+def test_flags_txt_gives_the_same_run_again(tmp_path: Path) -> None:
+    wanted = config(run_dir=str(tmp_path), jit=True, learning_rate=3e-4, checkpoint_every="500", weight_decay=0.0)
+    (tmp_path / "flags.txt").write_text(wanted.to_flags())
+    script = (
+        "import sys; from absl import flags; from trainer import main;"
+        "flags.FLAGS(['main', sys.argv[1]]); print(main.config_from_flags() == eval(sys.argv[2], vars(main)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, f"--flagfile={tmp_path / 'flags.txt'}", repr(wanted)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.parametrize("recipe", sorted((REPOSITORY / "trainer" / "recipes").glob("*.flags")), ids=lambda p: p.stem)
+def test_every_recipe_begins_with_what_it_is_and_parses(recipe: Path) -> None:
+    assert recipe.read_text().startswith("# ")
+    script = (
+        "import sys; from absl import flags; from trainer import main; flags.FLAGS(sys.argv); main.config_from_flags()"
+    )
+    subprocess.run([sys.executable, "-c", script, f"--flagfile={recipe}"], cwd=REPOSITORY, check=True)
+
+
+def test_what_may_change_between_two_starts_is_no_difference() -> None:
+    before = config().identity()
+    assert not differences(before, config(dataset_dir="e", keep=5, checkpoint_every="9", early_stop=3).identity())
+    assert differences(before, config(dropout=0.5).identity()) == ["dropout was 0.2, now 0.5"]
+
+
+def test_only_a_constant_schedule_can_be_prolonged() -> None:
+    assert differences(config().identity(), config(epochs=60).identity()) == ["epochs was 30, now 60"]
+    constant = {"schedule": "constant"}
+    assert not differences(config(**constant).identity(), config(**constant, epochs=60).identity())
