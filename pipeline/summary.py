@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pipeline import files, shards
+from pipeline.flags import Settings
 from pipeline.gallery import Reject
 from pipeline.images import ImageError
 from pipeline.plan import Plan
-from pipeline.records import SPLITS, Contract
+from pipeline.records import SPLITS, VERSION, Contract
 from pipeline.shards import Target
 
 SAMPLE = 8  # paintings that a dry run decodes to judge speed
@@ -82,16 +83,8 @@ def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], wo
     return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. Nothing was written."])
 
 
-def built(
-    plan: Plan,
-    targets: Sequence[Target],
-    contracts: Sequence[Contract],
-    rejects: Sequence[Reject],
-    rate: float | None,
-    peak_mib: int,
-    seconds: float,
-) -> str:
-    """What was built and where, how fast, and the command to train on it."""
+def built(plan: Plan, targets: Sequence[Target], contracts: Sequence[Contract], rejects: Sequence[Reject]) -> str:
+    """What was built, and where."""
     paintings = sum(map(len, plan.works.values()))
     lines = [f"paintings: {paintings:,} by {_artists(plan)}", *_per_artist(plan), f"copies: {_copies(plan)}"]
     lost = max(contract.build["rejects"] for contract in contracts) - len(rejects)
@@ -103,8 +96,15 @@ def built(
             f"{len(parts):,} shards, {mib(sum(part.bytes for part in parts))}, "
             f"{contract.build['enlarged']:,} paintings enlarged to fit -> {target.folder}"
         )
-    speed = f"{rate:,.0f} paintings/s while writing, " if rate else ""
-    lines.append(f"{speed}{seconds:.1f} s in all, peak memory {peak_mib:,} MiB over all processes")
-    lines.append(f"look at it: {files.join(targets[0].folder, 'card.html')}")
-    lines.append(f"train on it: python -m trainer.main --dataset_dir={targets[0].folder} --run_dir=runs/first")
     return "\n".join(lines)
+
+
+def ending(settings: Settings, contracts: Sequence[Contract], rate: float, peak_mib: int, seconds: float) -> str:
+    """How fast it went, and what to do next."""
+    folder = files.join(settings.output_dir, contracts[0].scheme.name, VERSION)
+    speed = f"{rate:,.0f} paintings/s while writing, " if rate else ""
+    return (
+        f"{speed}{seconds:.1f} s in all, peak memory {peak_mib:,} MiB over all processes\n"
+        f"look at it: {files.join(folder, 'card.html')}\n"
+        f"train on it: python -m trainer.main --dataset_dir={folder} --run_dir=runs/first"
+    )

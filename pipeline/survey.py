@@ -9,15 +9,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import files, images, jobs
+from pipeline import files, images
 from pipeline.gallery import Candidate, Reject
 
 FORMAT = 1
 BATCH = 32  # files a job looks at
+JOBS = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,53 +77,48 @@ def survey_batch(job: str) -> dict[str, Any]:
     return {"paintings": len(rows)}
 
 
-def survey(
-    candidates: Iterable[Candidate],
-    folder: str,
-    max_pixels: int,
-    workers: int,
-    beam_flags: Sequence[str],
-    on_done: Callable[[dict[str, Any]], None],
-) -> tuple[list[Row], list[Reject]]:
-    """Looks at all candidates, those of an earlier survey excepted.
+def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> tuple[list[str], int]:
+    """Writes the jobs that look at all candidates, those of an earlier survey excepted.
 
     Args:
       candidates: files that may be paintings.
       folder: where rows are kept, for this gallery and this pixel limit.
       max_pixels: larger pictures are rejected before they are decoded.
-      workers, beam_flags, on_done: as for jobs.run; on_done gets {"paintings": how many more are done}.
 
     Returns:
-      (rows of paintings, rejects), both by path.
+      (paths of the jobs, how many candidates need no job)
     """
-    known = {row.path: row for row in _read_rows(folder)}
-    rows: dict[str, Row] = {}
+    # A reject is looked at again: the permission or the network that failed may have been mended.
+    known = {_state(row) for row in _read_rows(folder) if not row.reason}
     todo = []
-    for candidate in candidates:
-        row = known.get(candidate.path)
-        # A reject is looked at again: the permission or the network that failed may have been mended.
-        if row and not row.reason and (row.bytes, row.modified) == (candidate.bytes, candidate.modified):
-            rows[row.path] = (
-                row if row.artist == candidate.artist else dataclasses.replace(row, artist=candidate.artist)
-            )
-        else:
+    total = 0
+    for total, candidate in enumerate(candidates, 1):  # noqa: B007
+        if _state(candidate) not in known:
             todo.append(candidate)
-    if rows:
-        on_done({"paintings": len(rows)})
-    if todo:
-        job_paths = [
-            _write_job(folder, todo[start : start + BATCH], max_pixels) for start in range(0, len(todo), BATCH)
-        ]
-        jobs.run(survey_batch, job_paths, workers, beam_flags, on_done)
-        for job in job_paths:
-            rows.update((fields[0], Row(*fields)) for fields in json.loads(files.read(_result_path(job))))
-        _write_rows(folder, [rows[path] for path in sorted(rows)])
-        files.remove_tree(files.join(folder, "jobs"))
-    ordered = [rows[path] for path in sorted(rows)]
+    batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
+    return [_write_job(folder, batch, max_pixels) for batch in batches], total - len(todo)
+
+
+def collect(candidates: Iterable[Candidate], folder: str) -> tuple[list[Row], list[Reject]]:
+    """The rows of paintings, and the rejects, when all jobs are done. Keeps them for the next survey."""
+    known = {_state(row): row for row in _read_rows(folder)}
+    rows = []
+    for candidate in candidates:
+        row = known[_state(candidate)]
+        rows.append(row if row.artist == candidate.artist else dataclasses.replace(row, artist=candidate.artist))
+    rows.sort(key=lambda row: row.path)
+    if files.sizes(files.join(folder, JOBS)):
+        _write_rows(folder, rows)
+        files.remove_tree(files.join(folder, JOBS))
     return (
-        [row for row in ordered if not row.reason],
-        [Reject(row.path, row.artist, row.reason, row.detail) for row in ordered if row.reason],
+        [row for row in rows if not row.reason],
+        [Reject(row.path, row.artist, row.reason, row.detail) for row in rows if row.reason],
     )
+
+
+def _state(file: Candidate | Row) -> tuple[str, int, float]:
+    """What must be the same for a row to be of that file still."""
+    return file.path, file.bytes, file.modified
 
 
 def cache_folder(output_dir: str, data_dir: str, max_pixels: int) -> str:
@@ -138,7 +134,7 @@ def _result_path(job: str) -> str:
 def _write_job(folder: str, batch: Sequence[Candidate], max_pixels: int) -> str:
     content = json.dumps({"candidates": [dataclasses.astuple(some) for some in batch], "max_pixels": max_pixels})
     name = hashlib.sha256(content.encode()).hexdigest()[:16]
-    path = files.join(folder, "jobs", f"{name}.job.json")
+    path = files.join(folder, JOBS, f"{name}.job.json")
     files.write(path, [content.encode()])
     return path
 
@@ -148,9 +144,9 @@ def _read_rows(folder: str) -> list[Row]:
     rows = []
     if "rows.jsonl" in files.sizes(folder):
         rows += [Row(*json.loads(line)) for line in files.read(files.join(folder, "rows.jsonl")).splitlines()]
-    for name in files.sizes(files.join(folder, "jobs")):
+    for name in files.sizes(files.join(folder, JOBS)):
         if name.endswith(".rows.json") and not name.startswith(files.TEMPORARY):
-            rows += [Row(*fields) for fields in json.loads(files.read(files.join(folder, "jobs", name)))]
+            rows += [Row(*fields) for fields in json.loads(files.read(files.join(folder, JOBS, name)))]
     return rows
 
 

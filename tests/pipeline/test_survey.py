@@ -26,15 +26,19 @@ def candidate(path: Path, artist: str = "A") -> Candidate:
     return Candidate(str(path), artist, path.stat().st_size, path.stat().st_mtime)
 
 
-def look(candidates, folder, seen=None, workers=1):
-    done = [] if seen is None else seen
-    return survey.survey(candidates, str(folder / "cache"), 10**6, workers, (), done.append)
+def look(candidates, folder):
+    """(rows, rejects, how many needed no look) of a survey."""
+    candidates = tuple(candidates)
+    jobs, known = survey.prepare(candidates, str(folder / "cache"), 10**6)
+    for job in jobs:
+        survey.survey_batch(job)
+    return *survey.collect(candidates, str(folder / "cache")), known
 
 
 def test_rows_say_what_files_hold_and_rejects_why_not(folder):
     Image.linear_gradient("L").resize((300, 200)).save(folder / "a.png")
     (folder / "b.jpg").write_text("not a painting")
-    rows, rejects = look([candidate(folder / "a.png"), candidate(folder / "b.jpg")], folder)
+    rows, rejects, _ = look([candidate(folder / "a.png"), candidate(folder / "b.jpg")], folder)
     (row,) = rows
     assert (row.width, row.height, row.artist) == (300, 200, "A")
     assert len(row.digest) == len(row.hash) == 64
@@ -45,12 +49,11 @@ def test_only_new_and_changed_files_are_looked_at_again(folder):
     paths = [folder / f"{number}.png" for number in range(3)]
     for path in paths:
         Image.new("RGB", (40, 40), "red").save(path)
-    first, _ = look(map(candidate, paths), folder)
+    first, _, _ = look(map(candidate, paths), folder)
     Image.new("RGB", (50, 40), "blue").save(paths[1])
     Image.new("RGB", (60, 40), "blue").save(folder / "3.png")
-    seen: list[dict] = []
-    second, _ = look([candidate(path, "B") for path in (*paths, folder / "3.png")], folder, seen)
-    assert [one["paintings"] for one in seen] == [2, 2]
+    second, _, known = look([candidate(path, "B") for path in (*paths, folder / "3.png")], folder)
+    assert known == 2
     assert [row.width for row in second] == [40, 50, 40, 60]
     assert {row.artist for row in second} == {"B"}
     assert second[0].digest == first[0].digest
@@ -63,9 +66,8 @@ def test_jobs_that_a_killed_survey_finished_are_not_done_again(folder):
     candidates = [candidate(path) for path in paths]
     job = survey._write_job(str(folder / "cache"), candidates[: survey.BATCH], 10**6)
     survey.survey_batch(job)
-    seen: list[dict] = []
-    rows, _ = look(candidates, folder, seen)
-    assert [one["paintings"] for one in seen] == [survey.BATCH, 1]
+    rows, _, known = look(candidates, folder)
+    assert known == survey.BATCH
     assert len(rows) == len(paths)
     assert files.sizes(str(folder / "cache" / "jobs")) == {}
 

@@ -1,0 +1,209 @@
+"""The three times that a build looks at all paintings at once: to find them, to plan, and to seal.
+
+Each is a process of its own (see `processes.apart`), that takes with it what it held: while workers survey and write,
+no process of a build knows more than the names of their jobs, and memory does not grow with the number of paintings.
+They hand over through a scratch folder on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pipeline import files, gallery, images, plan, shards, summary, survey
+from pipeline.card import REJECTS_FILE
+from pipeline.errors import DatasetError, InputError
+from pipeline.flags import Settings
+from pipeline.gallery import Reject
+from pipeline.plan import Plan
+from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
+from pipeline.seal import rejects_csv, seal
+from pipeline.shards import BUILD_FOLDER, Target
+
+PLAN_FILE = "plan.json"
+RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md
+PNG_SHARE = 0.75  # of raw, for a guess at shard sizes before there is a record
+JPEG_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is to survey: sentences for the user, job files, files in all, files that need no job."""
+
+    notes: tuple[str, ...]
+    jobs: tuple[str, ...]
+    files: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What there is to write: job files and the paintings in them, shards in all, and shards that are written already.
+
+    For a dry run, only `dry_run`: what would be written.
+    """
+
+    jobs: tuple[str, ...] = ()
+    paintings: int = 0
+    shards: int = 0
+    finished: int = 0
+    dry_run: str = ""
+
+
+def find(settings: Settings, data_dir: str, scratch: Path) -> Found:
+    """Lists the gallery, and lays out the survey of those of its files that no earlier one has seen.
+
+    Raises:
+      InputError: there is nothing to build from.
+    """
+    found = gallery.find(data_dir, settings.manifest)
+    (scratch / "gallery").write_bytes(pickle.dumps(found))
+    folder = survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
+    job_paths, known = survey.prepare(found.candidates, folder, settings.max_pixels)
+    return Found(found.notes, tuple(job_paths), len(found.candidates), known)
+
+
+def make_plan(settings: Settings, data_dir: str, scratch: Path) -> Planned:
+    """Plans the datasets from the rows of the survey, takes their folders, and lays out the shards that are missing.
+
+    Raises:
+      InputError: too many files cannot be read.
+      DatasetError: a folder holds another build.
+    """
+    found: gallery.Gallery = pickle.loads((scratch / "gallery").read_bytes())
+    rows, rejects = _collect(settings, found)
+    paintings = plan.make_plan(
+        rows,
+        {artist.name: artist for artist in found.artists},
+        settings.ratios,
+        settings.seed,
+        settings.dedup,
+        images.NEAR_COPY_BITS,
+    )
+    rejects = [*found.rejects, *rejects, *paintings.rejects]
+    targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
+    if settings.dry_run:
+        return Planned(dry_run=summary.dry_run(paintings, targets, rejects, settings.workers, settings.max_pixels))
+    for target in targets:
+        _claim(target, _about(settings, data_dir, target, paintings), settings.overwrite)
+    (scratch / "plan").write_bytes(pickle.dumps((paintings, targets, rejects)))
+    job_paths, count, missing = [], 0, 0
+    for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
+        job_paths.append(files.join(jobs_folder(settings), name))
+        files.write(job_paths[-1], [json.dumps(job).encode()])
+        count += len(job["works"])
+        missing += sum(len(wanted["shards"]) for wanted in job["targets"])
+    total = sum(sum(target.shards.values()) for target in targets)
+    return Planned(tuple(job_paths), count, total, total - missing)
+
+
+def finish(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Contract], str]:
+    """Seals the datasets; returns what they hold, for programs and for people."""
+    paintings, targets, rejects = pickle.loads((scratch / "plan").read_bytes())
+    contracts = [seal(target, paintings, rejects, _about(settings, data_dir, target, paintings)) for target in targets]
+    return contracts, summary.built(paintings, targets, contracts, rejects)
+
+
+def jobs_folder(settings: Settings) -> str:
+    """Where the jobs of the writing phase lie."""
+    return files.join(settings.output_dir, ".jobs")
+
+
+def _collect(settings: Settings, found: gallery.Gallery) -> tuple[list[survey.Row], list[Reject]]:
+    """The rows of a survey that is done; raises InputError where too much of the gallery cannot be read."""
+    folder = survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
+    rows, rejects = survey.collect(found.candidates, folder)
+    unreadable = [*found.rejects, *rejects]
+    if not rows or len(unreadable) > settings.max_rejects * (len(rows) + len(unreadable)):
+        path = files.join(folder, REJECTS_FILE)
+        files.write(path, [rejects_csv(unreadable)])
+        raise InputError(
+            f"{len(unreadable):,} of {len(rows) + len(unreadable):,} files cannot be read "
+            f"({summary.by_reason(unreadable)}), more than --max_rejects={settings.max_rejects:g} allows. "
+            f"{path} lists them. Mend them, or pass a larger --max_rejects."
+        )
+    return rows, rejects
+
+
+def default_encoding(scheme: Scheme) -> Encoding:
+    """The encoding of a scheme's pictures where the user names none."""
+    return "raw" if scheme.size <= RAW_UP_TO else "jpeg"
+
+
+def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:
+    """Where and in how many shards a scheme is written."""
+    encoding = settings.encoding or default_encoding(scheme)
+    share = {"raw": 1.0, "png": PNG_SHARE, "jpeg": JPEG_SHARE}[encoding]
+    painting_bytes = int(scheme.samples * (scheme.size**2 * 3 * share + 200))
+    counts = {
+        split: plan.shard_count(len(works), painting_bytes, int(settings.shard_mib * 2**20))
+        for split, works in paintings.works.items()
+    }
+    return Target(
+        scheme=scheme,
+        encoding=encoding,
+        folder=files.join(settings.output_dir, scheme.name, VERSION),
+        shards=counts,
+        fingerprint=plan.fingerprint(paintings, scheme, encoding, counts),
+    )
+
+
+def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -> dict[str, object]:
+    """How a dataset is built, for people; what a user may have changed comes first."""
+    scheme = target.scheme
+    asked = (
+        f"--reshape={scheme.size}" if scheme.kind == "reshape" else f"--crop={scheme.size} --samples={scheme.samples}"
+    )
+    return {
+        "data_dir": data_dir,
+        "manifest": settings.manifest,
+        "paintings": sum(map(len, paintings.works.values())),
+        "artists": len(paintings.artists),
+        "splits": "/".join(f"{100 * ratio:g}" for ratio in settings.ratios),
+        "seed": settings.seed,
+        "dedup": settings.dedup,
+        "encoding": target.encoding,
+        "shard_mib": settings.shard_mib,
+        "command": f"python -m pipeline.build --data_dir={data_dir} {asked} --seed={settings.seed}",
+        "versions": {
+            "python": platform.python_version(),
+            "pillow": metadata.version("pillow"),
+            "apache-beam": metadata.version("apache-beam"),
+        },
+    }
+
+
+def _claim(target: Target, about: dict[str, object], overwrite: bool) -> None:
+    """Makes a dataset's folder this build's. Raises DatasetError where it is another's."""
+    plan_path = files.join(target.folder, BUILD_FOLDER, PLAN_FILE)
+    there = files.sizes(target.folder)
+    ours = PLAN_FILE in files.sizes(files.join(target.folder, BUILD_FOLDER))
+    if ours:
+        other = json.loads(files.read(plan_path))
+        if other["fingerprint"] != target.fingerprint or other["format"] != FORMAT:
+            changed = [
+                f"{key} was {other['about'].get(key)}, now {value}"
+                for key, value in about.items()
+                if key not in ("command", "versions") and other["about"].get(key) != value
+            ]
+            if not overwrite:
+                raise DatasetError(
+                    f"{target.folder} holds another build ({'; '.join(changed) or 'the paintings have changed'}). "
+                    "Pass --overwrite to delete it, or another --output_dir to keep both."
+                )
+            files.remove_tree(target.folder)
+    elif there:
+        if not (overwrite and CONTRACT_FILE in there):
+            raise DatasetError(
+                f"{target.folder} is not empty, and holds no build that could go on. "
+                "Empty it yourself, or pass another --output_dir."
+            )
+        files.remove_tree(target.folder)
+    files.remove_temporary(target.folder)
+    files.remove_temporary(files.join(target.folder, BUILD_FOLDER, "receipts"))
+    content = {"format": FORMAT, "fingerprint": target.fingerprint, "about": about}
+    files.write(plan_path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
