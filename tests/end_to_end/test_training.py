@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,9 +41,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x8", weights=(9, 5, 3, 1))
 
 
-def start(dataset: Path, run: Path, *flags: str) -> subprocess.Popen[str]:
+def start(dataset: Path, run: Path, *flags: str, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "trainer.main", f"--dataset_dir={dataset}", f"--run_dir={run}", *FLAGS, *flags]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", **variables}
     return subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -164,3 +165,41 @@ def check_refusals(dataset: Path, run: Path, tmp_path: Path) -> None:
     code, _, err = finish(start(other, run))
     assert code == 1
     assert "fingerprint was" in err
+
+
+def start_workers(dataset: Path, run: Path) -> list[subprocess.Popen[str]]:
+    ports = []
+    for _ in range(2):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    return [
+        start(
+            dataset,
+            run,
+            "--strategy=multiworker",
+            "--epochs=1",
+            "--nodeterministic",
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+        )
+        for index in range(2)
+    ]
+
+
+def test_two_workers_train_together_and_leave_together_when_one_is_preempted(dataset: Path, tmp_path: Path) -> None:
+    workers = start_workers(dataset, tmp_path)
+    wait_for_step(workers[0], tmp_path, 4)
+    workers[1].send_signal(signal.SIGTERM)
+    ends = [finish(worker) for worker in workers]
+    at = newest_step(tmp_path)
+    for code, _, err in ends:
+        assert code == 128 + signal.SIGTERM, err
+        assert f"after step {at}; " in err
+
+    ends = [finish(worker) for worker in start_workers(dataset, tmp_path)]
+    for code, _, err in ends:
+        assert code == 0, err
+    assert f"Going on from step {at}:" in ends[0][1]
+    assert newest_step(tmp_path) == STEPS
+    assert json.loads((tmp_path / "results.json").read_text())["test"]["crop"]["count"] > 0
