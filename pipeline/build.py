@@ -20,7 +20,8 @@ from pipeline.flags import Settings
 from pipeline.lock import exclusive
 from pipeline.processes import apart
 from pipeline.progress import PeakMemory, Progress
-from pipeline.records import Contract
+from pipeline.records import VERSION, Contract
+from pipeline.seal import seal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +67,9 @@ def build(settings: Settings) -> list[Contract]:
         rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
-        contracts, built = apart(phases.finish, settings, data_dir, scratch)
+        contracts, built = apart(phases.describe, settings, data_dir, scratch)
+        for contract in contracts:
+            apart(seal, files.join(settings.output_dir, contract.scheme.name, VERSION), contract)
     print(built)
     print(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
     return contracts

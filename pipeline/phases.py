@@ -21,7 +21,7 @@ from pipeline.flags import Settings
 from pipeline.gallery import Reject
 from pipeline.plan import Plan
 from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
-from pipeline.seal import rejects_csv, seal
+from pipeline.seal import rejects_csv
 from pipeline.shards import BUILD_FOLDER, Target
 
 PLAN_FILE = "plan.json"
@@ -101,10 +101,13 @@ def make_plan(settings: Settings, data_dir: str, scratch: Path) -> Planned:
     return Planned(tuple(job_paths), count, total, total - missing)
 
 
-def finish(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Contract], str]:
-    """Seals the datasets; returns what they hold, for programs and for people."""
+def describe(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Contract], str]:
+    """Describes the datasets, all but sealed; returns what they hold, for programs and for people."""
     paintings, targets, rejects = pickle.loads((scratch / "plan").read_bytes())
-    contracts = [seal(target, paintings, rejects, _about(settings, data_dir, target, paintings)) for target in targets]
+    contracts = [
+        describe_dataset(target, paintings, rejects, _about(settings, data_dir, target, paintings))
+        for target in targets
+    ]
     return contracts, summary.built(paintings, targets, contracts, rejects)
 
 

@@ -29,8 +29,8 @@ DESCRIPTION = (
 )
 
 
-def seal(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mapping[str, Any]) -> Contract:
-    """Describes a dataset whose shards are all written, and marks it finished.
+def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mapping[str, Any]) -> Contract:
+    """Writes what lies beside a dataset's shards, which are all there, but for its card and its seal.
 
     Args:
       target: the dataset.
@@ -60,9 +60,13 @@ def seal(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mapping[s
     files.write(files.join(target.folder, REJECTS_FILE), [rejects_csv([*rejects, *lost])])
     for name, content in _tfds_metadata(contract).items():
         files.write(files.join(target.folder, name), [content])
-    write_card(target.folder, contract)
-    files.write(files.join(target.folder, CONTRACT_FILE), [contract.to_json().encode()])
     return contract
+
+
+def seal(folder: str, contract: Contract) -> None:
+    """Writes the card of a dataset that is described, and marks the dataset finished."""
+    write_card(folder, contract)
+    files.write(files.join(folder, CONTRACT_FILE), [contract.to_json().encode()])
 
 
 def _receipts(target: Target, split: str) -> list[Receipt]:
