@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import files, gallery, images, plan, shards, summary, survey
+from pipeline import files, gallery, images, plan, seal, shards, summary, survey
 from pipeline.card import REJECTS_FILE
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
@@ -105,8 +105,7 @@ def describe(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Con
     """Describes the datasets, all but sealed; returns what they hold, for programs and for people."""
     paintings, targets, rejects = pickle.loads((scratch / "plan").read_bytes())
     contracts = [
-        describe_dataset(target, paintings, rejects, _about(settings, data_dir, target, paintings))
-        for target in targets
+        seal.describe(target, paintings, rejects, _about(settings, data_dir, target, paintings)) for target in targets
     ]
     return contracts, summary.built(paintings, targets, contracts, rejects)
 
