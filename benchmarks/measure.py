@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.progress import tree_memory
+
 RESULTS = Path("benchmarks/results")
 SAMPLE_SECONDS = 0.05
 
@@ -39,26 +41,13 @@ def run(command: Sequence[str], **environment: str) -> Measured:
     )
     peak = 0
     while process.poll() is None:
-        total = 0
-        for one in (process, *_children(process)):
-            try:
-                total += one.memory_info().rss
-            except psutil.Error:
-                continue
-        peak = max(peak, total)
+        peak = max(peak, tree_memory(process))
         time.sleep(SAMPLE_SECONDS)
     seconds = time.monotonic() - begun
     stdout, stderr = process.communicate()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{stderr}")
     return Measured(seconds, peak / 2**20, stdout)
-
-
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children(recursive=True)
-    except psutil.Error:
-        return []
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 LINE_SECONDS = 10.0
 SAMPLE_SECONDS = 0.2
+JUST_BORN = 0.1  # seconds in which a forked process still shows its parent's memory as its own
 
 
 class Progress:
@@ -51,6 +52,22 @@ class Progress:
             self._print(f"{time.monotonic() - self._begun:.1f} s")
 
 
+def tree_memory(root: psutil.Process) -> int:
+    """Resident bytes of a process and all below it, pages that they share counted for each."""
+    total = 0
+    try:
+        below = root.children(recursive=True)
+    except psutil.Error:
+        below = []
+    for process in (root, *below):
+        try:
+            if process is root or time.time() - process.create_time() > JUST_BORN:
+                total += process.memory_info().rss
+        except psutil.Error:  # it has just ended
+            continue
+    return total
+
+
 class PeakMemory:
     """Samples the resident memory of this process and all its children; `mib` is the highest sum seen."""
 
@@ -62,13 +79,7 @@ class PeakMemory:
     def _watch(self) -> None:
         me = psutil.Process()
         while not self._stop.wait(SAMPLE_SECONDS):
-            total = 0
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    total += process.memory_info().rss
-                except psutil.Error:  # it has just ended
-                    continue
-            self.mib = max(self.mib, total >> 20)
+            self.mib = max(self.mib, tree_memory(me) >> 20)
 
     def __enter__(self) -> PeakMemory:
         self._thread.start()
