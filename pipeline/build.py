@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files, flags, images, jobs, phases, shards, summary, survey
+from pipeline import files, flags, images, phases, shards, summary, survey
 from pipeline.errors import InputError, MorelliError
 from pipeline.flags import Settings
 from pipeline.lock import exclusive
@@ -48,26 +48,23 @@ def build(settings: Settings) -> list[Contract]:
     begun = time.monotonic()
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        data_dir = settings.data_dir or _embedded_gallery(settings)
+        data_dir = _data_dir(settings)
         found = apart(phases.find, settings, data_dir, scratch)
         for note in found.notes:
             print(f"note: {note}")
-        with Progress("survey", found.files) as progress:
-            progress.add(found.known)
-            _run(survey.survey_batch, found.jobs, settings, progress)
-        planned = apart(phases.make_plan, settings, data_dir, scratch)
+        apart(phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known)
+        planned = apart(phases.make_plan, settings, scratch)
         if settings.dry_run:
             print(planned.dry_run)
             return []
         if planned.finished:
             print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
         writing = time.monotonic()
-        with Progress("write", planned.paintings) as progress:
-            _run(shards.write_lot, planned.jobs, settings, progress)
+        apart(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
         rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
-        contracts, built = apart(phases.describe, settings, data_dir, scratch)
+        contracts, built = apart(phases.describe, settings, scratch)
         for contract in contracts:
             apart(seal, files.join(settings.output_dir, contract.scheme.name, VERSION), contract)
     print(built)
@@ -75,8 +72,13 @@ def build(settings: Settings) -> list[Contract]:
     return contracts
 
 
-def _run(step: jobs.Step, job_paths: Sequence[str], settings: Settings, progress: Progress) -> None:
-    jobs.run(step, job_paths, settings.workers, settings.beam, lambda result: progress.add(result["paintings"]))
+def _data_dir(settings: Settings) -> str:
+    """The folder given, or the manifest's, or the embedded gallery's."""
+    if settings.data_dir:
+        return settings.data_dir
+    if settings.manifest:
+        return os.path.dirname(settings.manifest) or "."  # noqa: PTH120  # it may be an address
+    return _embedded_gallery(settings)
 
 
 def _embedded_gallery(settings: Settings) -> str:

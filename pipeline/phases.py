@@ -1,8 +1,8 @@
-"""The three times that a build looks at all paintings at once: to find them, to plan, and to seal.
+"""What a build does, phase by phase; each in a process of its own (see `processes.apart`).
 
-Each is a process of its own (see `processes.apart`), that takes with it what it held: while workers survey and write,
-no process of a build knows more than the names of their jobs, and memory does not grow with the number of paintings.
-They hand over through a scratch folder on this machine.
+Finding, planning and describing look at all paintings at once; surveying and writing hold Beam and its workers. Since
+each phase takes with it what it held, the two never add up, and while workers are up no process knows more than the
+names of their jobs: memory does not grow with the number of paintings. Phases hand over through a scratch folder.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import pickle
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import files, gallery, images, plan, seal, shards, summary, survey
+from pipeline import files, gallery, images, jobs, plan, seal, shards, summary, survey
 from pipeline.card import REJECTS_FILE
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
 from pipeline.gallery import Reject
 from pipeline.plan import Plan
+from pipeline.progress import Progress
 from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
 from pipeline.seal import rejects_csv
 from pipeline.shards import BUILD_FOLDER, Target
@@ -99,6 +101,26 @@ def make_plan(settings: Settings, data_dir: str, scratch: Path) -> Planned:
         missing += sum(len(wanted["shards"]) for wanted in job["targets"])
     total = sum(sum(target.shards.values()) for target in targets)
     return Planned(tuple(job_paths), count, total, total - missing)
+
+
+def perform(
+    what: str, step: jobs.Step, job_paths: Sequence[str], settings: Settings, paintings: int, done: int = 0
+) -> None:
+    """Runs a step on its jobs, and shows how far it is.
+
+    Args:
+      what: name of the phase.
+      step, job_paths: as for jobs.run.
+      settings: where and on how many workers.
+      paintings: how many there are in all.
+      done: how many of them need no job.
+
+    Raises:
+      MorelliError: of the first job that failed.
+    """
+    with Progress(what, paintings) as progress:
+        progress.add(done)
+        jobs.run(step, job_paths, settings.workers, settings.beam, lambda result: progress.add(result["paintings"]))
 
 
 def describe(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Contract], str]:

@@ -145,9 +145,9 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         text=True,
     )
     assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
-    for child in psutil.Process(process.pid).children():
-        if "spawn_main" in " ".join(child.cmdline()):
-            child.kill()
+    for worker in psutil.Process(process.pid).children(recursive=True):
+        if "spawn_main" in " ".join(worker.cmdline()) and not worker.children():
+            worker.kill()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "A worker process died" in stderr
