@@ -11,6 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,8 @@ def write(path: str, pieces: Iterable[bytes]) -> None:
     """Writes a file that is there whole or not at all; parent folders are made.
 
     Raises:
-      DatasetError: the disk is full; nothing is left behind under any name.
-      OSError: any other fault.
+      DatasetError: the disk is full, or the file cannot be written; nothing is left behind under any name.
+      OSError: a fault of another file system.
     """
     folder, _, name = path.rpartition("/")
     temporary = join(folder or ".", f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{name}")
@@ -65,11 +66,16 @@ def _write_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]
         Path(temporary).replace(path)
         _sync_folder(folder)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, in a folder that could not be made
+            Path(temporary).unlink()
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DatasetError(
                 f"No room left to write {path} ({error.strerror}). Free some space, or pass another --output_dir, "
                 "and run the same command again: what is finished is kept."
+            ) from error
+        if isinstance(error, OSError):
+            raise DatasetError(
+                f"{path} cannot be written ({error.strerror or error}). Mend that, and run again."
             ) from error
         raise
 
@@ -101,7 +107,7 @@ def sizes(folder: str) -> dict[str, int]:
         try:
             with os.scandir(folder) as entries:
                 return {entry.name: entry.stat().st_size for entry in entries if _is_file(entry)}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
     (match,) = _beam().match([join(folder, "*")])
     found = {meta.path[len(join(folder, "")) :]: meta.size_in_bytes for meta in match.metadata_list}
@@ -113,6 +119,14 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return entry.is_file()
     except OSError:  # a link that leads to itself
         return False
+
+
+def remove(path: str) -> None:
+    """Deletes a file that may be there."""
+    if is_remote(path):
+        _beam().delete([path])
+    else:
+        Path(path).unlink(missing_ok=True)
 
 
 def remove_tree(folder: str) -> None:
@@ -129,8 +143,5 @@ def remove_temporary(folder: str) -> int:
     """Deletes what a killed build left half-written in a folder; returns how many files."""
     stale = [join(folder, name) for name in sizes(folder) if name.startswith(TEMPORARY)]
     for path in stale:
-        if is_remote(path):
-            _beam().delete([path])
-        else:
-            Path(path).unlink(missing_ok=True)
+        remove(path)
     return len(stale)

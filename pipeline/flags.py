@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
+import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import is_remote
 from pipeline.jobs import import_beam
 from pipeline.records import SPLITS, Encoding, Scheme
 
@@ -71,19 +75,40 @@ class _Scheme(argparse.Action):
         namespace.waiting = self.dest == "crop"
 
 
+def _folder(text: str) -> str:
+    # An empty one is a shell variable that is not set: it must not mean another folder.
+    if not text:
+        raise argparse.ArgumentTypeError("expected a folder; received nothing")
+    if any("\ud800" <= char <= "\udfff" for char in text):
+        raise argparse.ArgumentTypeError(f"expected a name in UTF-8; received {os.fsencode(text)!r}. Rename it")
+    return text if is_remote(text) else os.path.expanduser(text)  # noqa: PTH111  # keeps what the user wrote
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at most 64 bits; received {text}")
+    return value
+
+
 def _ratios(text: str) -> tuple[float, ...]:
     shares = [float(share) for share in text.split("/")]
-    if len(shares) != len(SPLITS) or min(shares) < 0 or shares[0] == 0 or sum(shares) == 0:
+    if len(shares) != len(SPLITS) or min(shares) < 0 or shares[0] == 0 or not math.isfinite(sum(shares)):
         raise argparse.ArgumentTypeError(
             f"expected shares of {', '.join(SPLITS)} such as 80/10/10, the first above 0; received {text!r}"
         )
     return tuple(share / sum(shares) for share in shares)
 
 
+def show_ratios(ratios: Sequence[float]) -> str:
+    """The inverse of parsing --splits, for people: "80/10/10"."""
+    return "/".join(f"{100 * ratio:g}" for ratio in ratios)
+
+
 def _positive(kind: type) -> Any:
     def parse(text: str) -> Any:
         value = kind(text)
-        if value <= 0:
+        if not 0 < value < math.inf:
             raise argparse.ArgumentTypeError(f"expected a number above 0; received {text}")
         return value
 
@@ -111,9 +136,10 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
     scheme.add_argument("--samples", action=_Scheme, type=int, metavar="K", help="K windows of every painting")
     scheme.add_argument("--reshape", action=_Scheme, type=int, metavar="N", help="the whole painting squashed to N x N")
     add = result.add_argument_group("paintings").add_argument
-    add("--data_dir", help="folder of paintings: Kaggle's layout, a folder per artist, or flat; default: a gallery of "
-        "procedural painters, made in OUTPUT_DIR/gallery")  # fmt: skip
-    add("--manifest", metavar="CSV", help="a table with columns path and artist, instead of a layout")
+    add("--data_dir", type=_folder, help="folder of paintings: Kaggle's layout, a folder per artist, or flat; default: "
+        "a gallery of procedural painters, made in OUTPUT_DIR/gallery")  # fmt: skip
+    add("--manifest", type=_folder, metavar="CSV", help="a table with columns path and artist, instead of a layout; "
+        "its paths are looked for in --data_dir and beside it")  # fmt: skip
     add("--dedup", choices=("near", "exact", "off"), default="near", help="near: exact copies count once, near copies "
         "stay in one split (default); exact: only the former; off: every file counts")  # fmt: skip
     add("--max_rejects", type=_fraction, default=0.05, metavar="FRACTION", help="stop when more than this share of "
@@ -121,10 +147,10 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
     add("--max_pixels", type=_positive(int), default=default_max_pixels, metavar="N", help="reject larger pictures "
         f"unopened (default {default_max_pixels:,}); a worker holds 3 bytes of each pixel")  # fmt: skip
     add = result.add_argument_group("dataset").add_argument
-    add("--output_dir", default="datasets", help="where datasets go (default: datasets)")
+    add("--output_dir", type=_folder, default="datasets", help="where datasets go (default: datasets)")
     add("--splits", type=_ratios, default="80/10/10", metavar="T/V/T", help="shares of train, validation and test "
         "within each artist (default 80/10/10)")  # fmt: skip
-    add("--seed", type=int, default=0, help="of splits, crop places and orders (default 0)")
+    add("--seed", type=_seed, default=0, help="of splits, crop places and orders (default 0)")
     add("--encoding", choices=("raw", "png", "jpeg"), help="of the pictures in the records; default: raw up to 256 "
         "pixels a side, which reads fastest, and jpeg (quality 95) above, a seventh of the size")  # fmt: skip
     add("--shard_mib", type=_positive(float), default=16.0, metavar="MIB", help="the most a shard holds (default 16); "
@@ -141,6 +167,11 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
     """The settings of a command line. Exits with status 2, as argparse does, where it is wrong."""
     commands = parser(default_workers, default_max_pixels)
     flags, beam = commands.parse_known_args(argv)
+    if beam:
+        try:
+            check_beam_flags(beam, [option for action in commands._actions for option in action.option_strings])
+        except InputError as error:
+            commands.error(str(error))
     schemes = getattr(flags, "schemes", None) or []
     if not schemes:
         commands.error("name at least one scheme, for example --crop=64 --samples=16")
@@ -148,11 +179,6 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         commands.error(NEEDS_SAMPLES.format(schemes[-1].size))
     if len({scheme.name for scheme in schemes}) < len(schemes):
         commands.error("the same scheme is given twice")
-    if beam:
-        try:
-            check_beam_flags(beam, [option for action in commands._actions for option in action.option_strings])
-        except InputError as error:
-            commands.error(str(error))
     return Settings(
         schemes=tuple(schemes),
         data_dir=flags.data_dir,
@@ -170,6 +196,23 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         dry_run=flags.dry_run,
         beam=tuple(beam),
     )
+
+
+def command(settings: Settings, data_dir: str, scheme: Scheme, encoding: Encoding) -> str:
+    """The command line, to paste into a shell, that builds the dataset of one scheme again, whatever the defaults."""
+    reshape = scheme.kind == "reshape"
+    words = (
+        f"--data_dir={data_dir}",
+        *((f"--manifest={settings.manifest}",) if settings.manifest else ()),
+        *((f"--reshape={scheme.size}",) if reshape else (f"--crop={scheme.size}", f"--samples={scheme.samples}")),
+        f"--splits={show_ratios(settings.ratios)}",
+        f"--seed={settings.seed}",
+        f"--dedup={settings.dedup}",
+        f"--encoding={encoding}",
+        f"--shard_mib={settings.shard_mib:g}",
+        f"--max_pixels={settings.max_pixels}",
+    )
+    return shlex.join(("python", "-m", "pipeline.build", *words))
 
 
 def check_beam_flags(beam: Sequence[str], ours: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import files, gallery, images, jobs, plan, seal, shards, summary, survey
+from pipeline import files, flags, gallery, images, jobs, plan, seal, shards, summary, survey
 from pipeline.card import REJECTS_FILE
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
@@ -64,16 +64,15 @@ def find(settings: Settings, data_dir: str, scratch: Path) -> Found:
     """
     found = gallery.find(data_dir, settings.manifest)
     (scratch / "gallery").write_bytes(pickle.dumps(found))
-    folder = survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
-    job_paths, known = survey.prepare(found.candidates, folder, settings.max_pixels)
+    job_paths, known = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
     return Found(found.notes, tuple(job_paths), len(found.candidates), known)
 
 
-def make_plan(settings: Settings, data_dir: str, scratch: Path) -> Planned:
+def make_plan(settings: Settings, scratch: Path) -> Planned:
     """Plans the datasets from the rows of the survey, takes their folders, and lays out the shards that are missing.
 
     Raises:
-      InputError: too many files cannot be read.
+      InputError: too many files cannot be read, or nothing is left to build from.
       DatasetError: a folder holds another build.
     """
     found: gallery.Gallery = pickle.loads((scratch / "gallery").read_bytes())
@@ -87,12 +86,22 @@ def make_plan(settings: Settings, data_dir: str, scratch: Path) -> Planned:
         images.NEAR_COPY_BITS,
     )
     rejects = [*found.rejects, *rejects, *paintings.rejects]
+    if not paintings.artists:
+        raise InputError(
+            f"No painting is left to build from: {summary.by_reason(rejects)}. {_list(settings, found, rejects)} lists "
+            "them. A folder per artist is expected, each painting in one of them."
+        )
     targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
     if settings.dry_run:
         return Planned(dry_run=summary.dry_run(paintings, targets, rejects, settings.workers, settings.max_pixels))
-    for target in targets:
-        _claim(target, _about(settings, data_dir, target, paintings), settings.overwrite)
-    (scratch / "plan").write_bytes(pickle.dumps((paintings, targets, rejects)))
+    abouts = [_about(settings, found.root, target, paintings) for target in targets]
+    # All folders are looked at before the first is touched.
+    ours = [_is_ours(*pair, settings.overwrite) for pair in zip(targets, abouts, strict=True)]
+    for target, about, keep in zip(targets, abouts, ours, strict=True):
+        if not keep:
+            files.remove_tree(target.folder)
+        _claim(target, about)
+    (scratch / "plan").write_bytes(pickle.dumps((paintings, targets, abouts, rejects)))
     job_paths, count, missing = [], 0, 0
     for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
         job_paths.append(files.join(jobs_folder(settings), name))
@@ -123,13 +132,37 @@ def perform(
         jobs.run(step, job_paths, settings.workers, settings.beam, lambda result: progress.add(result["paintings"]))
 
 
-def describe(settings: Settings, data_dir: str, scratch: Path) -> tuple[list[Contract], str]:
-    """Describes the datasets, all but sealed; returns what they hold, for programs and for people."""
-    paintings, targets, rejects = pickle.loads((scratch / "plan").read_bytes())
+def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
+    """Describes the datasets, all but sealed; returns what they hold, for programs and for people.
+
+    Raises:
+      InputError: too many paintings that were sound when surveyed could not be read any more.
+    """
+    paintings, targets, abouts, rejects = pickle.loads((scratch / "plan").read_bytes())
+    _check_losses(settings, paintings, targets, len(rejects) - len(paintings.rejects))
     contracts = [
-        seal.describe(target, paintings, rejects, _about(settings, data_dir, target, paintings)) for target in targets
+        seal.describe(target, paintings, rejects, about) for target, about in zip(targets, abouts, strict=True)
     ]
     return contracts, summary.built(paintings, targets, contracts, rejects)
+
+
+def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target], unreadable: int) -> None:
+    """Raises InputError where the paintings that failed while shards were written are too many to do without.
+
+    A disk that went away is no reason to seal what was written without it: those shards are to be written again.
+    """
+    works = [work for some in paintings.works.values() for work in some]
+    total = len(works) + sum(len(work.copies) for work in works) + len(paintings.rejects) + unreadable
+    for target in targets:
+        lost = [reject for split in paintings.works for reject in shards.losses(target, split)]
+        if lost and (len(lost) == len(works) or unreadable + len(lost) > settings.max_rejects * total):
+            shards.forget_losses(target)
+            raise InputError(
+                f"{len(lost):,} of {len(works):,} paintings could be read by the survey, but not while shards were "
+                f"written ({summary.by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
+                f"{settings.max_rejects:g} allows. Is the disk still there? Run the same command again: what is whole "
+                "is kept."
+            )
 
 
 def jobs_folder(settings: Settings) -> str:
@@ -139,18 +172,26 @@ def jobs_folder(settings: Settings) -> str:
 
 def _collect(settings: Settings, found: gallery.Gallery) -> tuple[list[survey.Row], list[Reject]]:
     """The rows of a survey that is done; raises InputError where too much of the gallery cannot be read."""
-    folder = survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
-    rows, rejects = survey.collect(found.candidates, folder)
+    rows, rejects = survey.collect(found.candidates, _survey_folder(settings, found))
     unreadable = [*found.rejects, *rejects]
     if not rows or len(unreadable) > settings.max_rejects * (len(rows) + len(unreadable)):
-        path = files.join(folder, REJECTS_FILE)
-        files.write(path, [rejects_csv(unreadable)])
         raise InputError(
             f"{len(unreadable):,} of {len(rows) + len(unreadable):,} files cannot be read "
             f"({summary.by_reason(unreadable)}), more than --max_rejects={settings.max_rejects:g} allows. "
-            f"{path} lists them. Mend them, or pass a larger --max_rejects."
+            f"{_list(settings, found, unreadable)} lists them. Mend them, or pass a larger --max_rejects."
         )
     return rows, rejects
+
+
+def _survey_folder(settings: Settings, found: gallery.Gallery) -> str:
+    return survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
+
+
+def _list(settings: Settings, found: gallery.Gallery, rejects: Sequence[Reject]) -> str:
+    """Writes the table of rejects of a build that stops; returns its path."""
+    path = files.join(_survey_folder(settings, found), REJECTS_FILE)
+    files.write(path, [rejects_csv(rejects)])
+    return path
 
 
 def default_encoding(scheme: Scheme) -> Encoding:
@@ -178,21 +219,17 @@ def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:
 
 def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -> dict[str, object]:
     """How a dataset is built, for people; what a user may have changed comes first."""
-    scheme = target.scheme
-    asked = (
-        f"--reshape={scheme.size}" if scheme.kind == "reshape" else f"--crop={scheme.size} --samples={scheme.samples}"
-    )
     return {
         "data_dir": data_dir,
         "manifest": settings.manifest,
         "paintings": sum(map(len, paintings.works.values())),
         "artists": len(paintings.artists),
-        "splits": "/".join(f"{100 * ratio:g}" for ratio in settings.ratios),
+        "splits": flags.show_ratios(settings.ratios),
         "seed": settings.seed,
         "dedup": settings.dedup,
         "encoding": target.encoding,
         "shard_mib": settings.shard_mib,
-        "command": f"python -m pipeline.build --data_dir={data_dir} {asked} --seed={settings.seed}",
+        "command": flags.command(settings, data_dir, target.scheme, target.encoding),
         "versions": {
             "python": platform.python_version(),
             "pillow": metadata.version("pillow"),
@@ -201,13 +238,15 @@ def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -
     }
 
 
-def _claim(target: Target, about: dict[str, object], overwrite: bool) -> None:
-    """Makes a dataset's folder this build's. Raises DatasetError where it is another's."""
-    plan_path = files.join(target.folder, BUILD_FOLDER, PLAN_FILE)
+def _is_ours(target: Target, about: dict[str, object], overwrite: bool) -> bool:
+    """Whether a dataset's folder is new, or of this build; False where it is of another that may be deleted.
+
+    Raises:
+      DatasetError: it is of another that may not be deleted, or holds something else.
+    """
     there = files.sizes(target.folder)
-    ours = PLAN_FILE in files.sizes(files.join(target.folder, BUILD_FOLDER))
-    if ours:
-        other = json.loads(files.read(plan_path))
+    if PLAN_FILE in files.sizes(files.join(target.folder, BUILD_FOLDER)):
+        other = json.loads(files.read(files.join(target.folder, BUILD_FOLDER, PLAN_FILE)))
         if other["fingerprint"] != target.fingerprint or other["format"] != FORMAT:
             changed = [
                 f"{key} was {other['about'].get(key)}, now {value}"
@@ -219,15 +258,21 @@ def _claim(target: Target, about: dict[str, object], overwrite: bool) -> None:
                     f"{target.folder} holds another build ({'; '.join(changed) or 'the paintings have changed'}). "
                     "Pass --overwrite to delete it, or another --output_dir to keep both."
                 )
-            files.remove_tree(target.folder)
+            return False
     elif there:
         if not (overwrite and CONTRACT_FILE in there):
             raise DatasetError(
                 f"{target.folder} is not empty, and holds no build that could go on. "
                 "Empty it yourself, or pass another --output_dir."
             )
-        files.remove_tree(target.folder)
+        return False
+    return True
+
+
+def _claim(target: Target, about: dict[str, object]) -> None:
+    """Makes a dataset's folder this build's, without what a killed one left half-written in it."""
     files.remove_temporary(target.folder)
     files.remove_temporary(files.join(target.folder, BUILD_FOLDER, "receipts"))
     content = {"format": FORMAT, "fingerprint": target.fingerprint, "about": about}
+    plan_path = files.join(target.folder, BUILD_FOLDER, PLAN_FILE)
     files.write(plan_path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])

@@ -15,9 +15,11 @@ from typing import Any
 
 from pipeline import files, images, records
 from pipeline.gallery import Reject
+from pipeline.listing import UNREADABLE
 from pipeline.plan import Plan, Work, keyed_order, shard_range
 from pipeline.records import Encoding, Scheme, Shard
 
+CHANGED = "changed"  # the reason of a reject
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
 
 
@@ -99,14 +101,14 @@ def write_lot(job: str) -> dict[str, Any]:
         wanting = [writer for writer in writers if writer.wants(position)]
         if wanting:
             try:
-                source = Source(files.read(work.path), lot["max_pixels"])
+                source = Source(_read_unchanged(work), lot["max_pixels"])
                 frames = [source.frames(work, writer.scheme, writer.encoding, lot["seed"]) for writer in wanting]
             except (images.ImageError, OSError) as error:
                 # It was sound when surveyed. All schemes leave it out alike.
                 if isinstance(error, images.ImageError):
                     reason, detail = error.reason, error.detail
                 else:
-                    reason, detail = "unreadable", str(error)
+                    reason, detail = UNREADABLE, str(error)
                 reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {detail}")
                 for writer in wanting:
                     writer.rejects.append(reject)
@@ -116,6 +118,14 @@ def write_lot(job: str) -> dict[str, Any]:
         for writer in writers:
             writer.finish_if_last(position)
     return {"paintings": len(works)}
+
+
+def _read_unchanged(work: Work) -> bytes:
+    """A painting's file. Raises OSError, or ImageError where it is not the one that was planned with."""
+    data = files.read(work.path)
+    if hashlib.sha256(data).hexdigest() != work.digest:
+        raise images.ImageError(CHANGED, f"{len(data):,} bytes that are not those of the survey")
+    return data
 
 
 class Source:
@@ -226,3 +236,16 @@ def finished(target: Target, split: str) -> dict[str, Receipt]:
             if receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:
                 done[name] = receipt
     return done
+
+
+def losses(target: Target, split: str) -> list[Reject]:
+    """The paintings of a split that failed while its shards were written."""
+    return [reject for receipt in finished(target, split).values() for reject in receipt.rejects]
+
+
+def forget_losses(target: Target) -> None:
+    """Lets shards that lack a painting be written again."""
+    for split in target.shards:
+        for name, receipt in finished(target, split).items():
+            if receipt.rejects:
+                files.remove(receipt_path(target.folder, name))

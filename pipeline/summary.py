@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -69,7 +70,7 @@ def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], wo
             continue  # it will be a reject
     seconds = (time.monotonic() - begun) / len(sample) * len(works) / workers
     lines = [
-        f"paintings: {len(works):,} by {len(plan.artists)} artists",
+        f"paintings: {len(works):,} by {_artists(plan)}",
         *_per_artist(plan),
         f"copies: {_copies(plan)}",
     ]
@@ -80,7 +81,7 @@ def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], wo
             f"would write {target.folder}: {len(works) * target.scheme.samples:,} records ({target.encoding}), "
             f"{sum(target.shards.values()):,} shards, about {mib(size)}"
         )
-    return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. Nothing was written."])
+    return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. No dataset was written."])
 
 
 def built(plan: Plan, targets: Sequence[Target], contracts: Sequence[Contract], rejects: Sequence[Reject]) -> str:
@@ -101,7 +102,7 @@ def built(plan: Plan, targets: Sequence[Target], contracts: Sequence[Contract], 
 
 def ending(settings: Settings, contracts: Sequence[Contract], rate: float, peak_mib: int, seconds: float) -> str:
     """How fast it went, and what to do next."""
-    folder = files.join(settings.output_dir, contracts[0].scheme.name, VERSION)
+    folder = shlex.quote(files.join(settings.output_dir, contracts[0].scheme.name, VERSION))
     speed = f"{rate:,.0f} paintings/s while writing, " if rate else ""
     return (
         f"{speed}{seconds:.1f} s in all, peak memory {peak_mib:,} MiB over all processes\n"

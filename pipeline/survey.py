@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline import files, images
 from pipeline.gallery import Candidate, Reject
+from pipeline.listing import UNREADABLE
 
 FORMAT = 1
 BATCH = 32  # files a job looks at
@@ -71,7 +72,7 @@ def survey_batch(job: str) -> dict[str, Any]:
         try:
             row = look_at(candidate, files.read(candidate.path), work["max_pixels"])
         except OSError as error:
-            row = Row(**dataclasses.asdict(candidate), reason="unreadable", detail=error.strerror or str(error))
+            row = Row(**dataclasses.asdict(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
         rows.append(dataclasses.astuple(row))
     files.write(_result_path(job), [json.dumps(rows).encode()])
     return {"paintings": len(rows)}
