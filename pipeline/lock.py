@@ -21,15 +21,20 @@ def exclusive(folder: str) -> Iterator[None]:
     other no harm even so, since they write the same bytes.
 
     Raises:
-      DatasetError: another build holds it.
+      DatasetError: another build holds it, or it cannot be made or written to.
     """
     if files.is_remote(folder):
         yield
         return
     import fcntl
 
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise DatasetError(
+            f"Nothing can be written to {folder} ({error.strerror}). Pass a folder of your own as --output_dir."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
