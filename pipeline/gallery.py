@@ -37,6 +37,7 @@ _PICTURES = frozenset(
     )
 )
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")  # not "St. Jerome"
+_DATASET = re.compile(r"(?:^|/)(?:crop\d+x\d+|reshape\d+)/\d+\.\d+\.\d+/")  # what a build into this folder left
 _NUMBERED = re.compile(r"(?P<artist>.+)_\d+$")
 _NAMED = 10  # how many names a note spells out
 
@@ -201,7 +202,9 @@ def _extension(path: str) -> str:
 
 
 def _kind(path: str) -> str:
-    """What a file is by its name, for a tally: "hidden", or its extension."""
+    """What a file is by its name, for a tally: "of a dataset", "hidden", or its extension."""
+    if _DATASET.search(path):
+        return "of a dataset"
     return "hidden" if path.rpartition("/")[2].startswith(".") else _extension(path)
 
 
