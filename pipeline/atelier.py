@@ -28,7 +28,7 @@ from PIL import Image
 from pipeline import files, painters
 from pipeline.errors import InputError, MorelliError
 from pipeline.painters import PAINTERS
-from pipeline.processes import die_with_parent
+from pipeline.processes import deaf_to_interrupts, die_with_parent
 
 DEFAULT = 480  # paintings: the smallest class still has eight, and painting them takes half a minute on two cores
 FEWEST = 3  # paintings of each painter, one for each split
@@ -155,7 +155,7 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except (FileExistsError, NotADirectoryError) as error:
+    except OSError as error:
         raise InputError(f"Cannot write a gallery to {folder}: {error.strerror}. Name another folder.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -198,7 +198,8 @@ def _perform(tasks: list[Task], workers: int) -> Iterator[None]:
         return
     context = multiprocessing.get_context("spawn")  # forking would copy the locks of a caller's threads
     with ProcessPoolExecutor(min(workers, len(tasks)), context, die_with_parent) as pool:
-        futures = [pool.submit(_perform_one, task) for task in tasks]
+        with deaf_to_interrupts():
+            futures = [pool.submit(_perform_one, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -249,6 +250,9 @@ def main(argv: list[str] | None = None) -> int:
     except MorelliError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
+        return 130
     odd = ", and the files of pipeline.defects" if flags.defects else ""
     print(f"{flags.output}: {flags.paintings} paintings by {len(PAINTERS)} painters (seed {flags.seed}){odd}.")
     return 0

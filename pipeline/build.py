@@ -7,6 +7,7 @@ the flags mean.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tempfile
@@ -27,6 +28,9 @@ from pipeline.seal import seal
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
     settings = flags.parse(argv, os.cpu_count() or 1, images.DEFAULT_MAX_PIXELS)
+    for stream in (sys.stdout, sys.stderr):  # names of painters and of files, on a terminal that knows ASCII alone
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         build(settings)
     except MorelliError as error:
@@ -34,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("\nstopped. The same command goes on from here.", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(130)  # the local runner's threads would go on to the end of their work
+        return 130
     return 0
 
 

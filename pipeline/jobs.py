@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pipeline.errors import MorelliError
-from pipeline.processes import die_with_parent
+from pipeline.processes import deaf_to_interrupts, die_with_parent
 
 Step = Callable[[str], dict[str, Any]]  # job file -> a small result
 THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
@@ -35,8 +35,9 @@ class _Bench:
         self._on_done = on_done
         self._lock = threading.Lock()
         self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent)
-        for _ in range(workers):  # they start while Beam does
-            self._pool.submit(_import, step)
+        with deaf_to_interrupts():
+            for _ in range(workers):  # they start while Beam does
+                self._pool.submit(_import, step)
 
     def perform(self, step: Step, job: str) -> None:
         if self.failure is not None:  # the build is lost already: do not begin more

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
 from typing import ParamSpec, TypeVar
 
@@ -29,6 +31,16 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes started within get no Ctrl-C: a terminal sends it to all, and the one that began them ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited; ours comes when it is lifted
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def apart(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
     """Calls a function of an importable module in a process of its own, so that no memory of it remains.
 
@@ -38,7 +50,13 @@ def apart(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs
     """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with_parent) as pool:
         try:
-            return pool.submit(function, *args, **kwargs).result()
+            with deaf_to_interrupts():
+                future = pool.submit(function, *args, **kwargs)
+            return future.result()
+        except KeyboardInterrupt:
+            for process in (pool._processes or {}).values():
+                process.terminate()  # else the pool waits for it
+            raise
         except BrokenProcessPool as error:
             raise MorelliError(
                 f"The process of {function.__name__} died, most likely for want of memory. Run the same command again."
