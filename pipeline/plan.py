@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -186,25 +186,23 @@ def _groups(rows: Sequence[Row], near_bits: int | None) -> list[int]:
     return [find(index) for index in range(len(rows))]
 
 
-def near_pairs(hashes: Sequence[str], bits: int) -> list[tuple[int, int]]:
-    """All pairs (i < j) of hex hashes of one length that differ in at most `bits` bits.
+def near_pairs(hashes: Sequence[str], bits: int) -> Iterator[tuple[int, int]]:
+    """Yields all pairs (i < j) of hex hashes of one length that differ in at most `bits` bits.
 
     All are compared with all, as matrix products of tiles: with bits as -1 and 1, the product of two hashes is their
     length less twice their distance. Memory is that of one tile, whatever their number; 8,446 hashes of 256 bits take
     half a second. Searching by bands of bits (multi-index hashing) prunes nothing at a quarter of the bits.
     """
     if len(hashes) < 2:
-        return []
+        return
     table = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
     least = table.shape[1] * 8 - 2 * bits
-    pairs: list[tuple[int, int]] = []
     for top in range(0, len(table), TILE):
         above = _signs(table[top : top + TILE])
         for left in range(top, len(table), TILE):
             i, j = np.nonzero(above @ _signs(table[left : left + TILE]).T >= least)
             later = top + i < left + j
-            pairs.extend(zip((top + i[later]).tolist(), (left + j[later]).tolist(), strict=True))
-    return sorted(pairs)
+            yield from zip((top + i[later]).tolist(), (left + j[later]).tolist(), strict=True)
 
 
 def _signs(table: np.ndarray) -> np.ndarray:
