@@ -23,6 +23,7 @@ from pipeline.plan import Plan, Work, fingerprint
 from pipeline.progress import Progress
 from pipeline.records import CONTRACT_FILE, Contract, Shard
 
+AGAIN = "Run the same pipeline.build command again."
 REBUILD = "Delete it and run the same pipeline.build command again: only what is missing is written."
 MISSING = "is missing. Run the same pipeline.build command again: only what is missing is written."
 
@@ -38,7 +39,7 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
     """Yields a sentence for each fault of a dataset's folder.
 
     Raises:
-      DatasetError: it holds no dataset.
+      DatasetError: it holds no dataset, or its own tables cannot be read.
     """
     there = files.sizes(folder)
     if CONTRACT_FILE not in there:
@@ -71,11 +72,11 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
 def _paintings(folder: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(
-        io.BytesIO(files.read(files.join(folder, PAINTINGS_FILE))),
-        columns=["painting_id", "label", "split", "records", "digest", "group"],
-    )
-    return table.to_pylist()
+    columns = ["painting_id", "label", "split", "records", "digest", "group"]
+    try:
+        return pq.read_table(io.BytesIO(files.read(files.join(folder, PAINTINGS_FILE))), columns=columns).to_pylist()
+    except (OSError, ValueError) as error:  # pyarrow's own are of these
+        raise DatasetError(f"{folder}: {PAINTINGS_FILE} cannot be read ({error}). {AGAIN}") from error
 
 
 def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) -> Iterator[str]:
@@ -133,16 +134,20 @@ def _verify_disjoint(paintings: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _verify_tfds(folder: str, there: dict[str, int], contract: Contract) -> Iterator[str]:
     for name in ("dataset_info.json", "features.json", "label.labels.txt"):
         if name not in there:
-            yield f"{name} is missing: TFDS cannot read this dataset. Run the same pipeline.build command again."
+            yield f"{name} is missing: TFDS cannot read this dataset. {AGAIN}"
             return
-    info = json.loads(files.read(files.join(folder, "dataset_info.json")))
-    lengths = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+    try:
+        info = json.loads(files.read(files.join(folder, "dataset_info.json")))
+        lengths = {split["name"]: [int(length) for length in split["shardLengths"]] for split in info["splits"]}
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"dataset_info.json cannot be read ({error!r}): TFDS cannot either. {AGAIN}"
+        return
     ours = {split: [shard.records for shard in shards] for split, shards in contract.splits.items() if shards}
     if lengths != ours:
-        yield "dataset_info.json has other record counts than morelli.json. Run the same pipeline.build command again."
-    names = files.read(files.join(folder, "label.labels.txt")).decode().splitlines()
+        yield f"dataset_info.json has other record counts than morelli.json. {AGAIN}"
+    names = files.read(files.join(folder, "label.labels.txt")).decode(errors="replace").splitlines()
     if names != list(contract.labels):
-        yield "label.labels.txt has other label names than morelli.json. Run the same pipeline.build command again."
+        yield f"label.labels.txt has other label names than morelli.json. {AGAIN}"
 
 
 def _fingerprint(contract: Contract, paintings: Sequence[dict[str, Any]]) -> str:
