@@ -35,7 +35,7 @@ from pipeline import records
 from pipeline.atelier import write_gallery
 
 BATCH = 128
-SHUFFLE_RECORDS = 8192  # of the peers' buffers; ours permutes some 10,000 at a time (half of 256 MiB)
+SHUFFLE_RECORDS = 8192  # of the peers' buffers; ours permutes 7,200 at a time (a third of 256 MiB)
 
 
 def make_dataset(scratch: Path, paintings: int, samples: int) -> Path:

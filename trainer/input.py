@@ -1,8 +1,10 @@
 """Shards -> batches, in an order that is a function of (seed, epoch) alone.
 
-Training: windows of shards (`trainer.order`), read in parallel, permuted in memory, cut into batches, and only then
-parsed, a batch at a time. Reading a shard into one vector of strings and parsing batches keeps tf.data from calling a
-function per record, which is what limits most pipelines of small records.
+Training: windows of shards (`trainer.order`) are read and parsed in parallel, a few hundred records at a time, into
+one tensor of pictures a window; batches are gathered from it in permuted order. No function is ever called for a
+single record, which is what limits most pipelines of small records. And no record keeps an allocation of its own: as
+strings in a shuffle buffer, allocated by one thread and freed by another, they fragment the heap, which grows for an
+epoch.
 
 Evaluation: every record once, in shard order, the last batch kept.
 """
@@ -37,7 +39,8 @@ class Stream:
       folder: of the dataset.
       contract: of the dataset.
       batch_size: records of a step, over all workers and devices.
-      shuffle_mib: memory for shuffling. Half is the window in use, half the one being read.
+      shuffle_mib: memory for shuffling, pictures decoded. A third is the window in use, two thirds are the next one:
+        the pieces in which it is read, and the tensor they are put together in.
       seed: of order and augmentation.
       augmentation: a level of `trainer.augment`.
       class_counts: int64[shards, classes] to emit all classes equally often; None emits each record once.
@@ -56,11 +59,12 @@ class Stream:
 
     def windows(self, epoch: int) -> list[order.Window]:
         """The windows of an epoch, in reading order."""
-        shards = self.contract.splits["train"]
+        counts = [shard.records for shard in self.contract.splits["train"]]
+        picture = self.contract.scheme.size**2 * 3
         return order.epoch_windows(
-            [shard.records for shard in shards],
-            [shard.bytes for shard in shards],
-            (self.shuffle_mib << 20) // 2,
+            counts,
+            [count * picture for count in counts],
+            (self.shuffle_mib << 20) // 3,
             self.seed,
             epoch,
             self.class_counts,
@@ -86,26 +90,24 @@ def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Data
       A dataset of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and is one-hot
       unless the augmentation mixes images.
     """
-    serialized = _shuffled(stream, epoch, first * stream.batch_size).rebatch(stream.batch_size, drop_remainder=True)
+    shuffled = _shuffled(stream, epoch, first * stream.batch_size).rebatch(stream.batch_size, drop_remainder=True)
     steps = stream.steps_per_epoch
     classes = len(stream.contract.labels)
     start = stream.worker * stream.part
 
-    def prepare(number: tf.Tensor, batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = records.parse_batch(batch[start : start + stream.part], stream.contract)
-        image = tf.ensure_shape(parsed["image"], [stream.part, None, None, 3])
-        target = tf.one_hot(parsed["label"], classes)
+    def prepare(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        image, label = (tensor[start : start + stream.part] for tensor in batch)
         # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
         seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
-        return augment.augment(image, target, seed, stream.augmentation)
+        return augment.augment(image, tf.one_hot(label, classes), seed, stream.augmentation)
 
     numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + 1) * steps)
-    batches = tf.data.Dataset.zip(numbers, serialized).map(prepare, num_parallel_calls=PARALLEL)
+    batches = tf.data.Dataset.zip(numbers, shuffled).map(prepare, num_parallel_calls=PARALLEL)
     return batches.prefetch(PREFETCH).with_options(_options())
 
 
 def _shuffled(stream: Stream, epoch: int, position: int) -> tf.data.Dataset:
-    """string[n] pieces of the epoch's serialized records from `position` on; n varies."""
+    """(image uint8[n, size, size, 3], label int64[n]) pieces of the epoch from `position` on; n varies."""
     windows = stream.windows(epoch)
     first, offset = order.locate(windows, position)
     shards = stream.contract.splits["train"]
@@ -118,32 +120,41 @@ def _shuffled(stream: Stream, epoch: int, position: int) -> tf.data.Dataset:
         drawn = order.window_positions(windows[number], int(number), labels, stream.seed, epoch)
         return drawn[offset:] if number == first else drawn
 
-    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         row = padded[number]
-        window = _read_together(row[row != ""], sizes[number])
-        labels = tf.zeros([0], tf.int64) if stream.class_counts is None else parse_labels(window)
+        images, labels = _read_window(row[row != ""], sizes[number], stream.contract)
         drawn = tf.numpy_function(positions, [number, labels], tf.int64, stateful=False)
-        return window, tf.ensure_shape(drawn, [None])
+        return images, labels, tf.ensure_shape(drawn, [None])
 
-    def pieces(window: tf.Tensor, drawn: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensor_slices(drawn).batch(_CHUNK).map(lambda part: tf.gather(window, part))
+    def pieces(images: tf.Tensor, labels: tf.Tensor, drawn: tf.Tensor) -> tf.data.Dataset:
+        parts = tf.data.Dataset.from_tensor_slices(drawn).batch(stream.batch_size)
+        return parts.map(lambda part: (tf.gather(images, part), tf.gather(labels, part)))
 
     numbers = tf.data.Dataset.range(first, len(windows))
-    # prefetch(1): the next window is read while this one is used. That is the second half of shuffle_mib.
+    # prefetch(1): the next window is read while this one is used.
     return numbers.map(read).prefetch(1).flat_map(pieces)
 
 
-def _read_together(paths: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """string[count]: the records of some shards, interleaved in an order that does not depend on timing."""
+def _read_window(paths: tf.Tensor, count: tf.Tensor, contract: records.Contract) -> tuple[tf.Tensor, tf.Tensor]:
+    """image uint8[count, size, size, 3] and label int64[count] of the records of some shards.
+
+    The shards are interleaved in an order that does not depend on timing.
+    """
+
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = records.parse_batch(serialized, contract)
+        return parsed["image"], parsed["label"]
+
     pieces = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK),
+        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK).map(parse),
         cycle_length=PARALLEL,
         num_parallel_calls=PARALLEL,
         deterministic=True,
     )
-    window = pieces.rebatch(count).get_single_element()
-    with tf.control_dependencies([tf.debugging.assert_equal(tf.size(window, tf.int64), count, "records are missing")]):
-        return tf.identity(window)
+    images, labels = pieces.rebatch(count).get_single_element()
+    complete = tf.debugging.assert_equal(tf.size(labels, tf.int64), count, "records are missing")
+    with tf.control_dependencies([complete]):
+        return tf.identity(images), tf.identity(labels)
 
 
 def parse_labels(serialized: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from pipeline.errors import MorelliError
 from trainer import config as allowed
@@ -181,8 +181,8 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "shuffle_mib",
     256,
-    "Memory for shuffling, in MiB. Records change places within half of it. Turn up where it is far below the "
-    "dataset and memory allows.",
+    "Memory for shuffling, in MiB. Records change places within a third of it. Turn up for large crops, where the "
+    "epoch's start shows in the loss, and memory allows; down where memory is short.",
     lower_bound=1,
 )
 flags.DEFINE_enum(
@@ -190,7 +190,8 @@ flags.DEFINE_enum(
     "auto",
     allowed.PRECISIONS,
     "auto: mixed_float16 with loss scaling on GPUs with tensor cores (compute capability 7 or more), float32 "
-    "elsewhere. mixed_bfloat16 needs no loss scaling, on an A100 or newer. On a CPU both are several times slower.",
+    "elsewhere. mixed_bfloat16 needs no loss scaling: on an A100 or newer, and worth a try on CPUs with AMX. "
+    "mixed_float16 on a CPU is several times slower.",
 )
 flags.DEFINE_bool(
     "jit",
@@ -236,6 +237,7 @@ def config_from_flags() -> Config:
 def run(config: Config) -> None:
     """Trains (or goes on), evaluates the best model, and writes the report."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes about itself would drown ours
+    logging.set_verbosity(logging.WARNING)
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.records import resolve_dataset_dir
 

@@ -78,13 +78,12 @@ def estimate(
     size = stream.contract.scheme.size
     pictures = stream.part * size * size * 3
     per_picture = pictures * (1 + (_FLOAT if stream.augmentation != "none" else 0))
-    train = stream.contract.splits["train"]
     weights = sum(math.prod(variable.shape) for variable in network.model.weights) * _FLOAT
     examples = stream.batch_size // replicas
     values = sum(math.prod(shape) for shape in _output_shapes(network.model))
     return Estimate(
         process=_PROCESS,
-        shuffle=min(stream.shuffle_mib << 20, sum(shard.bytes for shard in train)),
+        shuffle=min(stream.shuffle_mib << 20, 3 * stream.contract.records("train") * size * size * 3),
         batches=PREFETCH * pictures + PARALLEL * per_picture,
         weights=weights * (2 + averaged + accumulated) + slots,
         activations=examples * values * (2 if half else _FLOAT) * 4 // 3,
