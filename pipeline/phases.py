@@ -153,16 +153,16 @@ def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target]
     """
     works = [work for some in paintings.works.values() for work in some]
     total = len(works) + sum(len(work.copies) for work in works) + len(paintings.rejects) + unreadable
-    for target in targets:
-        lost = [reject for split in paintings.works for reject in shards.losses(target, split)]
-        if lost and (len(lost) == len(works) or unreadable + len(lost) > settings.max_rejects * total):
+    lost = max((shards.losses(target) for target in targets), key=len)
+    if lost and (len(lost) == len(works) or unreadable + len(lost) > settings.max_rejects * total):
+        for target in targets:
             shards.forget_losses(target)
-            raise InputError(
-                f"{len(lost):,} of {len(works):,} paintings could be read by the survey, but not while shards were "
-                f"written ({summary.by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
-                f"{settings.max_rejects:g} allows. Is the disk still there? Run the same command again: what is whole "
-                "is kept."
-            )
+        raise InputError(
+            f"{len(lost):,} of {len(works):,} paintings could be read by the survey, but not while shards were written "
+            f"({summary.by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
+            f"{settings.max_rejects:g} allows. Is the disk still there? Run the same command again: what is whole is "
+            "kept."
+        )
 
 
 def jobs_folder(settings: Settings) -> str:

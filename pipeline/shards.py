@@ -238,9 +238,11 @@ def finished(target: Target, split: str) -> dict[str, Receipt]:
     return done
 
 
-def losses(target: Target, split: str) -> list[Reject]:
-    """The paintings of a split that failed while its shards were written."""
-    return [reject for receipt in finished(target, split).values() for reject in receipt.rejects]
+def losses(target: Target) -> list[Reject]:
+    """The paintings of a dataset that failed while its shards were written."""
+    return [
+        reject for split in target.shards for receipt in finished(target, split).values() for reject in receipt.rejects
+    ]
 
 
 def forget_losses(target: Target) -> None:

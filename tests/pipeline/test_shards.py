@@ -122,13 +122,17 @@ def test_records_of_a_shard_are_not_in_the_order_of_paintings(paintings, tmp_pat
     assert runs > len(set(ids))
 
 
-@pytest.mark.parametrize("fault", ["gone", "damaged"])
+@pytest.mark.parametrize("fault", ["gone", "damaged", "another picture"])
 def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault):
     works = paintings.works["train"]
     bad = works[1]
     content = Path(bad.path).read_bytes()
     try:
-        Path(bad.path).write_bytes(content[:300]) if fault == "damaged" else Path(bad.path).unlink()
+        if fault == "gone":
+            Path(bad.path).unlink()
+        else:
+            other = content[:300] if fault == "damaged" else Path(works[2].path).read_bytes()
+            Path(bad.path).write_bytes(other)
         targets = [target(tmp_path, scheme, paintings) for scheme in SCHEMES]
         write(paintings, targets, tmp_path)
     finally:
@@ -140,6 +144,13 @@ def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault)
         assert "while shards were written" in reject.detail
         assert sum(receipt.shard.paintings for receipt in receipts) == 23
         assert sum(receipt.shard.records for receipt in receipts) == 23 * made.scheme.samples
+        assert shards.losses(made) == [reject]
+    whole = [target(tmp_path / "whole", scheme, paintings) for scheme in SCHEMES]
+    write(paintings, whole, tmp_path)
+    for made, wanted in zip(targets, whole, strict=True):
+        shards.forget_losses(made)
+        assert write(paintings, [made], tmp_path) > 0
+        assert contents(Path(made.folder)) == contents(Path(wanted.folder))
 
 
 def test_enlarged_paintings_are_counted(paintings, tmp_path):
