@@ -46,7 +46,7 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
         raise DatasetError(
             f"{folder} holds no finished dataset ({CONTRACT_FILE} is missing). Run pipeline.build again: it goes on."
         )
-    contract = Contract.from_json(files.read(files.join(folder, CONTRACT_FILE)).decode(), folder)
+    contract = _contract(folder)
     paintings = _paintings(folder)
     expected = {shard.filename for shards in contract.splits.values() for shard in shards}
     for name in sorted(there):
@@ -67,6 +67,11 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
     yield from _verify_tfds(folder, there, contract)
     if (found := _fingerprint(contract, paintings)) != contract.fingerprint:
         yield f"the fingerprint is {found}, and {CONTRACT_FILE} says {contract.fingerprint}: one was changed."
+
+
+def _contract(folder: str) -> Contract:
+    path = files.join(folder, CONTRACT_FILE)
+    return Contract.from_json(files.read(path).decode(errors="replace"), path)
 
 
 def _paintings(folder: str) -> list[dict[str, Any]]:
@@ -170,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             if not files.is_remote(folder):
                 folder = str(records.resolve_dataset_dir(folder))
-            contract = Contract.from_json(files.read(files.join(folder, CONTRACT_FILE)).decode(), folder)
+            contract = _contract(folder)
             shards = sum(map(len, contract.splits.values()))
             with Progress("verify", shards, "shard") as progress:
                 faults = list(verify(folder, progress))
