@@ -41,6 +41,14 @@ def test_a_full_disk_says_so_and_leaves_nothing(tmp_path, code):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_in_the_way_of_a_folder_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DatasetError, match="cannot be written"):
+        files.write(str(tmp_path / "file" / "below"), [b"x"])
+    assert files.sizes(str(tmp_path / "file")) == {}
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_what_a_killed_build_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / f"{files.TEMPORARY}1234-shard").write_bytes(b"half")
     (tmp_path / "shard").write_bytes(b"whole")

@@ -33,6 +33,16 @@ def reasons(found: gallery.Gallery) -> dict[str, str]:
 # --- Layouts ---------------------------------------------------------------------------------------------------------
 
 
+def test_datasets_built_into_a_gallery_are_no_artists_of_it(tmp_path):
+    put(tmp_path, "Titian/1.jpg", "Raphael/1.jpg", "sets/crop64x16/1.0.0/crop64x16-train.tfrecord-00000-of-00001")
+    put(tmp_path, "reshape256/1.0.0/morelli.json", "reshape256/1.0.0/reshape256-test.tfrecord-00000-of-00001")
+    found = gallery.find(str(tmp_path))
+    assert [artist.name for artist in found.artists] == ["Raphael", "Titian"]
+    assert found.notes == ("Files that are no pictures by their names were left out: of a dataset 3.",)
+    with pytest.raises(InputError, match="holds no pictures, only other files: of a dataset"):
+        gallery.find(str(tmp_path / "sets"))
+
+
 @pytest.mark.parametrize("base", ["images/images", "images"])
 def test_kaggles_layout_is_known(tmp_path, base):
     put(tmp_path, f"{base}/Titian/Titian_1.jpg", f"{base}/Piet_Mondrian/Piet_Mondrian_2.jpg")

@@ -1,6 +1,7 @@
 """Copies grouped, paintings split, shards laid out: laws of a pure function."""
 
 import hashlib
+import tracemalloc
 from collections import Counter
 from unittest import mock
 
@@ -175,3 +176,14 @@ def test_the_fingerprint_changes_with_what_decides_records(change):
         other = {"scheme": Scheme("crop", 64, 4), "encoding": "png", "shards": {"train": 8}}[change]
         after = plan.fingerprint(planned(rows), **{**arguments, change: other})
     assert after != before
+
+
+def test_copies_of_one_picture_are_compared_without_a_list_of_all_pairs():
+    hashes = ["ab" * 32] * 600
+    with mock.patch.object(plan, "TILE", 64):
+        tracemalloc.start()
+        count = sum(1 for _ in plan.near_pairs(hashes, 0))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert count == 600 * 599 // 2
+    assert peak < 2 * 2**20  # 179,700 pairs in a list take ten times as much
