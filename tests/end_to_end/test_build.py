@@ -2,10 +2,14 @@
 
 import csv
 import io
+import itertools
 import json
 import os
+import shutil
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -184,10 +188,10 @@ def test_too_many_rejects_stop_the_build_and_are_listed(gallery, tmp_path):
     assert not (tmp_path / "crop64x4").exists()
 
 
-def test_a_dry_run_writes_no_dataset(gallery, tmp_path):
+def test_a_dry_run_writes_no_dataset(gallery, paintings, tmp_path):
     printed = builds.build(gallery, tmp_path, *SCHEMES, ALLOW, "--dry_run")
     assert "would write" in printed
-    assert "316 records" in printed
+    assert f"{4 * len(paintings)} records" in printed
     assert not (tmp_path / "crop64x4").exists()
 
 
@@ -203,9 +207,86 @@ def test_a_manifest_names_paintings_and_artists(gallery, tmp_path):
     lines = ["path,artist", f"{source},Somebody", *(f"{path},Somebody Else" for path in others), "missing.jpg,Nobody"]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     builds.build(None, tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--reshape=48", "--max_rejects=0.5")
+    assert not (tmp_path / "gallery").exists()
     contract = records.read_contract(tmp_path / RESHAPED)
     assert contract.labels == ("Somebody", "Somebody Else")
     assert "missing.jpg" in (tmp_path / RESHAPED / "rejects.csv").read_text()
+
+
+def test_files_that_all_stand_under_two_artists_are_a_sentence(gallery, tmp_path):
+    for artist in ("A", "B"):
+        shutil.copytree(gallery / "images" / "images" / "Dexter_Poole", tmp_path / "art" / artist)
+    done = builds.run(tmp_path / "art", tmp_path / "out", "--reshape=48")
+    assert done.returncode == 1
+    assert "No painting is left to build from" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out" / "reshape48").exists()
+
+
+def test_a_refused_folder_leaves_those_of_other_schemes_as_they_are(gallery, tmp_path):
+    one_scheme = ("--reshape=48", ALLOW)
+    builds.build(gallery, tmp_path, *one_scheme)
+    before = builds.contents(tmp_path / RESHAPED)
+    (tmp_path / CROPS).mkdir(parents=True)
+    (tmp_path / CROPS / "thesis.txt").write_text("mine")
+    done = builds.run(gallery, tmp_path, *one_scheme, "--crop=64", "--samples=4", "--seed=9", "--overwrite")
+    assert done.returncode == 1
+    assert builds.contents(tmp_path / RESHAPED) == before
+
+
+def test_a_split_without_a_share_is_empty_and_sound(gallery, tmp_path):
+    import tensorflow_datasets as tfds
+
+    builds.build(gallery, tmp_path, "--reshape=48", ALLOW, "--splits=100/0/0")
+    assert list(verify(str(tmp_path / RESHAPED))) == []
+    contract = records.read_contract(tmp_path / RESHAPED)
+    assert [contract.records(split) > 0 for split in records.SPLITS] == [True, False, False]
+    builder = tfds.builder_from_directory(str(tmp_path / RESHAPED))
+    assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
+        "train": contract.records("train")
+    }
+
+
+@pytest.mark.parametrize("table", ["paintings.parquet", "dataset_info.json", "label.labels.txt", "morelli.json"])
+@pytest.mark.parametrize("fault", ["gone", "garbage"])
+def test_verify_says_which_of_the_tables_beside_the_shards_is_wrong(built, tmp_path, table, fault):
+    shutil.copytree(built / CROPS, tmp_path / CROPS)
+    (tmp_path / CROPS / table).unlink() if fault == "gone" else (tmp_path / CROPS / table).write_bytes(b"\xff garbage")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.verify", tmp_path / CROPS], cwd=builds.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert table in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def real():
+    """The folder of real paintings that PAINTINGS_DIR names."""
+    root = os.environ.get("PAINTINGS_DIR")
+    if not root:
+        pytest.skip("PAINTINGS_DIR names no real paintings")
+    return Path(root)
+
+
+def test_kaggles_own_files_are_built_from_and_absent_artists_named(real, tmp_path):
+    printed = builds.build(real / "kaggle_subset", tmp_path, "--crop=64", "--samples=4")
+    assert "No images were found of 49 of the 50 artists" in printed
+    assert "Only one artist, Titian" in printed
+    assert list(verify(str(tmp_path / CROPS))) == []
+
+
+def test_real_paintings_by_several_hands_are_built_from(real, tmp_path):
+    lines = ["path,artist"]
+    for folder in sorted((real / "masters" / "images" / "images").iterdir()):
+        lines += [f"{path},{folder.name}" for path in sorted(folder.iterdir())[:12]]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    builds.build(real / "masters", tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--crop=64", "--samples=4")
+    contract = records.read_contract(tmp_path / CROPS)
+    assert len(contract.labels) == 9
+    assert list(verify(str(tmp_path / CROPS))) == []
+    table = pq.read_table(tmp_path / CROPS / "paintings.parquet").to_pylist()
+    assert {(row["label"], row["split"]) for row in table} == set(itertools.product(range(9), records.SPLITS))
 
 
 def test_what_the_dataset_says_of_itself_is_true(built):

@@ -156,6 +156,45 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
 
 
+def test_ctrl_c_ends_all_processes_with_one_sentence_and_the_build_goes_on(gallery, undisturbed, tmp_path):
+    process = subprocess.Popen(
+        builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS),
+        cwd=builds.ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on from here" in stderr
+    assert "Traceback" not in stderr
+    deadline = time.monotonic() + 20
+    while not descendants_gone(process):
+        assert time.monotonic() < deadline, "workers outlived their build"
+        time.sleep(0.05)
+    assert "are written already" in builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
+    for dataset in DATASETS:
+        assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
+
+
+def test_paintings_that_go_away_while_shards_are_written_stop_the_build(gallery, undisturbed, tmp_path):
+    away = tmp_path / "away"
+    process = start(gallery, tmp_path / "out", "--workers=1")
+    assert wait_until(lambda: count(tmp_path / "out", "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
+    try:
+        gallery.rename(away)
+        assert process.wait(timeout=60) == 1
+    finally:
+        away.rename(gallery)
+    assert not list((tmp_path / "out").glob("*/1.0.0/morelli.json"))
+    assert "are written already" in builds.build(gallery, tmp_path / "out", *SCHEMES, ALLOW, SMALL_SHARDS)
+    for dataset in DATASETS:
+        assert builds.contents(tmp_path / "out" / dataset) == builds.contents(undisturbed / dataset)
+
+
 def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, tmp_path):
     """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
     first, second = tmp_path / "first", tmp_path / "second"
