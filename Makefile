@@ -12,7 +12,7 @@ setup: $(VENV)/ready
 $(VENV)/ready: setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[train,dev]'
 	touch $@
 
 demo: setup

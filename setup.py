@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# What a worker of the build needs. Kept apart from the trainer's needs: a Dataflow worker installs no TensorFlow.
+# What a build needs. The trainer's needs are an extra: a Dataflow worker, which installs this package, gets no TensorFlow.
 BUILD = [
     "absl-py>=2.1",
     "apache-beam>=2.77,<2.80",
@@ -32,6 +32,7 @@ TRAIN = [
     "waitress>=3.0,<4",
 ]
 EXTRAS = {
+    "train": TRAIN,
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
@@ -60,7 +61,7 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["pipeline", "pipeline.*", "trainer", "trainer.*"]),
     package_data={"pipeline": ["templates/*"], "trainer": ["recipes/*.flags", "templates/*"]},
-    install_requires=BUILD + TRAIN,
+    install_requires=BUILD,
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
