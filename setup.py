@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# What a build needs. The trainer's needs are an extra: a Dataflow worker, which installs this package, gets no TensorFlow.
+# What a build needs. The trainer's needs are an extra: a Dataflow worker installs this package, and no TensorFlow.
 BUILD = [
     "absl-py>=2.1",
     "apache-beam>=2.77,<2.80",

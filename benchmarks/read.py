@@ -4,8 +4,9 @@ The same records from the page cache, shuffled, as batches of uint8[128, 64, 64,
 
     ours        trainer.input.training_batches
     tfds        tensorflow-datasets' as_dataset on the same files, shuffled and batched as its guide says
-    webdataset  WebDataset on the same crops in tar files, one process per core, nothing handed between processes
-                (torch's DataLoader would add that), which flatters it
+    webdataset  WebDataset on the same crops in tar files, in one process, as a step takes them without torch
+    web x N     the same in one process per core, batches thrown away where they are made: what torch's DataLoader
+                would reach if handing batches between processes cost nothing
     limit       the same shards through TFRecordDataset, in batches, neither shuffled nor parsed
 
 Rounds alternate between them, and ratios are taken within a round: a busy machine slows all.
@@ -145,7 +146,8 @@ def main() -> None:
             readers: dict[str, Callable[[int], int]] = {
                 "ours": lambda epoch: ours(dataset, epoch),
                 "tfds": lambda epoch: tfds(dataset, epoch),
-                "webdataset": lambda epoch: web(pool, processes, tars),
+                "webdataset": lambda epoch: web(pool, 1, tars),
+                f"web x {processes}": lambda epoch: web(pool, processes, tars),
                 "limit": lambda epoch: limit(dataset),
             }
             seen: dict[str, list[float]] = {name: [] for name in readers}
