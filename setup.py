@@ -36,6 +36,8 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+    "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
+    "benchmarks": ["webdataset>=1.0"],
     "download": ["kagglehub>=1.0"],
     "dev": [
         "hypothesis>=6.100",
