@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import os
+import signal
 
 import hypothesis
 
@@ -9,3 +10,6 @@ hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, 
 hypothesis.settings.load_profile("steady")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# A shell that runs tests in the background has them, and all they start, ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -164,8 +164,6 @@ def test_ctrl_c_ends_all_processes_with_one_sentence_and_the_build_goes_on(galle
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell that runs these tests in the background has its children ignore it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
