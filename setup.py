@@ -16,6 +16,7 @@ BUILD = [
     "numpy>=2.0,<3",
     "pandas>=2.2,<4",
     "pillow>=12.0,<13",
+    "simplejpeg>=1.8,<2",
     "psutil>=6,<8",
     "pyarrow>=18",
     "tensorflow-datasets>=4.9.10,<5",

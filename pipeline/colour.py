@@ -8,6 +8,14 @@ import io
 from PIL import Image, ImageChops, ImageCms
 
 
+def is_srgb(image: Image.Image) -> bool:
+    """Whether a picture's own gray or RGB values are what `to_rgb` would give."""
+    if image.mode not in ("L", "RGB") or image.has_transparency_data:
+        return False
+    profile = image.info.get("icc_profile")
+    return not profile or _to_srgb(profile, image.mode) is None
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """An 8-bit sRGB picture without alpha. A plain RGB image is returned as it is, not copied."""
     profile = image.info.get("icc_profile")

@@ -15,6 +15,7 @@ Nothing here imports TensorFlow until a parse function is called: build workers 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import struct
@@ -209,6 +210,8 @@ def shard_filename(scheme: Scheme, split: str, index: int, count: int) -> str:
 
 def _varint(value: int) -> bytes:
     """Protobuf's base-128 encoding of a non-negative integer."""
+    if value <= 0x7F:
+        return bytes((value,))
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -238,6 +241,16 @@ def _entry(key: str, feature: bytes) -> bytes:
     return _field(1, _field(1, key.encode()) + _field(2, feature))
 
 
+@functools.lru_cache(maxsize=16)
+def _painting_entries(label: int, painting_id: str, source_size: tuple[int, ...]) -> bytes:
+    """The entries that all crops of a painting share."""
+    return (
+        _entry("label", _int64_feature([label]))
+        + _entry("painting_id", _bytes_feature(painting_id.encode()))
+        + _entry("source_size", _int64_feature(source_size))
+    )
+
+
 def encode_example(
     image: bytes,
     label: int,
@@ -248,11 +261,7 @@ def encode_example(
 ) -> bytes:
     """A serialized tf.train.Example. Keys in sorted order: the same record always gives the same bytes."""
     before = _entry("crop_box", _float_feature(crop_box)) + _entry("crop_index", _int64_feature([crop_index]))
-    after = (
-        _entry("label", _int64_feature([label]))
-        + _entry("painting_id", _bytes_feature(painting_id.encode()))
-        + _entry("source_size", _int64_feature(source_size))
-    )
+    after = _painting_entries(label, painting_id, tuple(source_size))
     # What comes before the pixels in each of the four messages around them, innermost last: so they are copied once.
     start = b""
     for more in (b"", b"", _field(1, b"image"), b""):

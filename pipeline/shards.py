@@ -143,7 +143,7 @@ class Source:
         return [
             records.frame(
                 records.encode_example(
-                    images.encode(crop.image, encoding), work.label, work.painting_id, crop.index, crop.box, size
+                    images.encode(crop.pixels, encoding), work.label, work.painting_id, crop.index, crop.box, size
                 )
             )
             for crop in images.cut(painting, scheme, seed, work.digest)

@@ -71,7 +71,7 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: records.Encod
                 frames += [
                     records.frame(
                         records.encode_example(
-                            images.encode(crop.image, encoding),
+                            images.encode(crop.pixels, encoding),
                             label,
                             digest[:16],
                             crop.index,

@@ -137,7 +137,7 @@ def _parsed(picture: Picture, expertise: Expertise, crops: Iterable[images.Crop]
     )
     serialized = [
         records.encode_example(
-            images.encode(crop.image, expertise.encoding), 0, picture.digest[:16], crop.index, crop.box, size
+            images.encode(crop.pixels, expertise.encoding), 0, picture.digest[:16], crop.index, crop.box, size
         )
         for crop in crops
     ]
@@ -145,11 +145,7 @@ def _parsed(picture: Picture, expertise: Expertise, crops: Iterable[images.Crop]
 
 
 def _cut_at(painting: images.Painting, boxes: list[tuple[int, int, int, int]], size: int) -> Iterator[images.Crop]:
-    """Crops at places of one's own choosing, made as `images.cut` makes them."""
-    from PIL import Image
-
+    """Crops at places of one's own choosing."""
     for index, box in enumerate(boxes):
-        crop = painting.image.crop(box)
-        if crop.size != (size, size):
-            crop = painting.image.resize((size, size), Image.Resampling.LANCZOS, box=box)
-        yield images.Crop(index, tuple(map(float, box)), crop)  # type: ignore[arg-type]
+        place = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+        yield images.Crop(index, place, images.window(painting, place, size))

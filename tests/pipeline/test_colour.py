@@ -1,9 +1,11 @@
+import io
 import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageFile
+from PIL import Image, ImageChops, ImageCms
 
+from pipeline import colour
 from pipeline.images import decode
 from tests.pipeline.pictures import largest_difference, png, saved, scene
 
@@ -177,10 +179,12 @@ def test_a_gray_profile_is_applied():
     assert abs(decode(data).image.getpixel((8, 8))[0] - 188) <= 2  # half the light is 188 in sRGB
 
 
-def test_an_srgb_profile_changes_nothing_and_costs_no_copy():
-    image = decode(saved(scene(), "PNG", icc_profile=SRGB)).image
-    assert isinstance(image, ImageFile.ImageFile)
-    assert image.tobytes() == scene().tobytes()
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_an_srgb_profile_changes_nothing(form):
+    profiled = saved(scene(), form, icc_profile=SRGB)
+    assert decode(profiled).image.tobytes() == decode(saved(scene(), form)).image.tobytes()
+    with Image.open(io.BytesIO(profiled)) as image:
+        assert colour.is_srgb(image)
 
 
 @pytest.mark.parametrize("profile", [b"rubbish", DISPLAY_P3[:200], b"\0" * 500])

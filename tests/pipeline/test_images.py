@@ -1,6 +1,9 @@
 import concurrent.futures
+import contextlib
+import io
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,6 +22,17 @@ REASONS = {
     images.TOO_MANY_PIXELS,
     images.ABSURD_DIMENSIONS,
     images.OUT_OF_MEMORY,
+}
+
+
+AS_STORED = {  # Exif 2.32, tag 0x0112: how an upright picture is turned to be stored under that orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
 }
 
 
@@ -45,16 +59,32 @@ def test_every_promised_format_is_opened_by_content(form, options, tolerance):
     assert largest_difference(painting.image, scene()) <= tolerance
 
 
-def test_a_plain_jpeg_is_decoded_without_a_copy():
-    assert isinstance(decode(saved(scene(), "JPEG")).image, ImageFile.ImageFile)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("at_least", [None, 20, 12])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}, {"restart_marker_rows": 1}])
+def test_a_jpeg_has_the_pixels_that_pillow_gives_it(mode, at_least, options):
+    data = saved(scene(49, 51).convert(mode), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        if at_least:
+            image.draft(None, (at_least, at_least))
+        expected = np.asarray(image.convert("RGB"))
+    assert np.array_equal(decode(data, at_least=at_least).pixels, expected)
+
+
+def test_a_jpeg_with_two_sizes_is_not_decoded_beyond_the_limit():
+    data = saved(scene(), "JPEG")
+    start = data.index(b"\xff\xc0")
+    frame = data[start : start + 2 + int.from_bytes(data[start + 2 : start + 4])]
+    large = frame[:5] + (2000).to_bytes(2) * 2 + frame[9:]
+    for doubled in (large + frame, frame + large):
+        with contextlib.suppress(ImageError):
+            assert decode(data.replace(frame, doubled), max_pixels=5000).pixels.size <= 3 * 5000
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG"])
 def test_every_exif_orientation_is_turned_upright(form, orientation):
-    undo = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-    turn = undo.get(orientation, images._TURNS.get(orientation))
-    stored = scene() if turn is None else scene().transpose(turn)
+    stored = scene() if orientation == 1 else scene().transpose(AS_STORED[orientation])
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if form == "WEBP" else {"quality": 95} if form == "JPEG" else {}

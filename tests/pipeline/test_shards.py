@@ -108,7 +108,7 @@ def test_records_are_the_crops_of_their_paintings(paintings, tmp_path):
             painting = images.decode(Path(work.path).read_bytes())
             crop = list(images.cut(painting, SCHEMES[0], paintings.seed, work.digest))[index]
             assert tuple(record["crop_box"]) == crop.box
-            assert record["image"] == crop.image.tobytes()
+            assert record["image"] == crop.pixels.tobytes()
             seen.add((work.painting_id, index))
     assert len(seen) == 24 * 4
 
