@@ -58,8 +58,13 @@ def find(folders: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run's, however far it got."""
+    return any((folder / mark).is_file() for mark in _MARKS)
+
+
 def _below(folder: Path) -> Iterator[Path]:
-    if any((folder / mark).is_file() for mark in _MARKS):
+    if is_run(folder):
         yield folder
         return
     for child in folder.iterdir():
@@ -78,17 +83,21 @@ def read(run_dir: Path) -> Outcome:
     flags = results.get("flags") or command or failure["flags"]
     scheme = labels.get("scheme") or failure.get("scheme")
     seed = flags.get("seed", -1)
-    history = read_metrics(run_dir) if (run_dir / "metrics.jsonl").is_file() else []
     return Outcome(
         name=name_of(run_dir, seed),
         seed=seed,
         scheme=Scheme.parse(scheme) if scheme else None,
         flags=flags,
         labels=tuple(labels.get("labels", ())),
-        epochs=len(history),
+        epochs=len(history(run_dir)),
         results=results or None,
         error=failure.get("error", ""),
     )
+
+
+def history(run_dir: Path) -> list[dict[str, Any]]:
+    """The epochs of a run, none where none is trained yet."""
+    return read_metrics(run_dir) if (run_dir / "metrics.jsonl").is_file() else []
 
 
 def name_of(run_dir: Path, seed: int) -> str:
