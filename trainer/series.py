@@ -144,7 +144,7 @@ class Series:
         log = self.datasets / "build.log"
         names = ", ".join(scheme.name for scheme in absent)
         for command in provision.commands(absent, self.datasets, source):
-            self.board.say(f"Builds {names}: {' '.join(command[1:])} (log: {log})")
+            self.board.say(f"Builds {names}: python {' '.join(command[1:])} (log: {log})")
             error = launch(
                 command, log, self.lock, self.interrupts, lambda: self.board.show(0.0, last_line(log), "datasets first")
             )
