@@ -7,7 +7,9 @@ Levels:
   none    nothing
   light   horizontal flips; brightness, contrast and saturation vary by up to 10%: photographs of paintings differ by
           more than that. Hue is left alone: palette is part of a hand.
-  strong  the same at 30%, a random rectangle erased from one image in four (Zhong et al. 2017, arXiv:1708.04896), and
+  windows light, on a random window of each image, a tenth to all of its area, enlarged to the whole (Szegedy et al.
+          2014, arXiv:1409.4842): an endless supply of crops, at many scales, where records show much of a painting
+  strong  light at 30%, a random rectangle erased from one image in four (Zhong et al. 2017, arXiv:1708.04896), and
           each batch mixed with itself: mixup (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
           arXiv:1905.04899) by turns, with targets mixed alike
 """
@@ -16,9 +18,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-LEVELS = ("none", "light", "strong")
+LEVELS = ("none", "light", "windows", "strong")
 
-_JITTER = {"light": 0.1, "strong": 0.3}
+_JITTER = {"light": 0.1, "windows": 0.1, "strong": 0.3}
+_SMALLEST_WINDOW = 0.1  # of the image's area
+_ASPECT = 4 / 3  # of windows, at most
 _ERASED = 0.25  # share of images that lose a rectangle
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -37,8 +41,11 @@ def augment(images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, level: str) 
     """
     if level == "none":
         return images, targets
-    flips, colours, holes, mixture = tf.unstack(tf.random.split(seed, 4))
-    pixels = jitter(tf.cast(flip(images, flips), tf.float32), colours, _JITTER[level])
+    flips, colours, holes, mixture, places = tf.unstack(tf.random.split(seed, 5))
+    pixels = tf.cast(flip(images, flips), tf.float32)
+    if level == "windows":
+        pixels = window(pixels, places)
+    pixels = jitter(pixels, colours, _JITTER[level])
     if level == "strong":
         pixels = erase(pixels, holes)
         pixels, targets = mix(pixels, targets, mixture)
@@ -49,6 +56,24 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Mirrors every other image, on average, left to right."""
     chosen = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed) < 0.5
     return tf.where(chosen, tf.reverse(images, [2]), images)
+
+
+def window(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Enlarges a random window of each image to the image's size.
+
+    Areas are uniform in `_SMALLEST_WINDOW` .. 1, aspects log-uniform up to `_ASPECT` either way; what would reach
+    beyond the image is cut to its side.
+    """
+    batch = tf.shape(pixels)[0]
+    area, aspect, top, left = tf.unstack(tf.random.stateless_uniform([4, batch], seed))
+    area = _SMALLEST_WINDOW + (1 - _SMALLEST_WINDOW) * area
+    aspect = _ASPECT ** (2 * aspect - 1)
+    height, width = (tf.minimum(1.0, tf.sqrt(side)) for side in (area * aspect, area / aspect))
+    top, left = top * (1 - height), left * (1 - width)
+    boxes = tf.stack([top, left, top + height, left + width], axis=1)
+    return tf.ensure_shape(
+        tf.image.crop_and_resize(pixels, boxes, tf.range(batch), tf.shape(pixels)[1:3]), pixels.shape
+    )
 
 
 def jitter(pixels: tf.Tensor, seed: tf.Tensor, strength: float) -> tf.Tensor:

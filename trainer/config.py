@@ -16,7 +16,7 @@ BACKBONES = ("MobileNet", "MobileNetV3Small", "EfficientNetV2B0", "ResNet50", "C
 OPTIMIZERS = ("adam", "adamw", "sgd", "lion")
 SCHEDULES = ("constant", "cosine")
 CLASS_BALANCES = ("none", "weights", "sampling", "logit_adjust")
-AUGMENTATIONS = ("none", "light", "strong")
+AUGMENTATIONS = ("none", "light", "windows", "strong")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 STRATEGIES = ("none", "mirrored", "multiworker")
 

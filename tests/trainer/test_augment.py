@@ -27,7 +27,7 @@ def test_shapes_dtypes_and_the_mass_of_targets_stay(level: str) -> None:
         np.testing.assert_allclose(tf.reduce_sum(mixed, 1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("level", ["light", "strong"])
+@pytest.mark.parametrize("level", ["light", "windows", "strong"])
 def test_the_same_seed_gives_the_same_batch_and_another_seed_another(level: str) -> None:
     images, targets = pictures()
     first, again, other = (augment.augment(images, targets, seed(n), level)[0].numpy() for n in (1, 1, 2))
@@ -86,3 +86,23 @@ def test_targets_are_mixed_as_the_pixels_are() -> None:
         np.testing.assert_allclose(tf.reduce_mean(mixed, [1, 2, 3]), tf.linalg.matvec(shares, values), atol=1e-4)
         kinds.add(bool((tf.math.reduce_std(mixed, [1, 2, 3]).numpy() > 1e-3).any()))
     assert kinds == {True, False}  # CutMix leaves edges, mixup does not
+
+
+def test_windows_are_parts_of_the_image_enlarged_to_the_whole() -> None:
+    """On images whose channels are each pixel's row and column, corners tell the window, and steps are even within."""
+    size = 33
+    row, column = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
+    image = np.stack([row, column, np.zeros_like(row)], -1).astype(np.float32)
+    out = augment.window(tf.constant(np.tile(image, (200, 1, 1, 1))), seed(3)).numpy()
+    assert out.shape == (200, size, size, 3)
+    assert out.min() >= 0
+    assert out.max() <= size - 1
+    heights, widths = ((out[:, -1, -1, at] - out[:, 0, 0, at]) / (size - 1) for at in (0, 1))
+    areas = heights * widths
+    assert areas.min() >= 0.099
+    assert areas.max() > 0.9
+    assert (np.abs(np.log(heights / widths)) <= np.log(4 / 3) + 1e-4).all()
+    np.testing.assert_allclose(
+        np.diff(out[..., 0], axis=1), np.tile(heights[:, None, None], (size - 1, size)), atol=1e-3
+    )
+    assert out[:, 0, 0, 0].std() > 1  # windows lie in different places
