@@ -19,7 +19,7 @@ from pipeline import files, flags, images, phases, shards, summary, survey
 from pipeline.errors import InputError, MorelliError
 from pipeline.flags import Settings
 from pipeline.lock import exclusive
-from pipeline.processes import apart
+from pipeline.processes import Apart, apart
 from pipeline.progress import PeakMemory, Progress
 from pipeline.records import VERSION, Contract
 from pipeline.seal import seal
@@ -49,13 +49,19 @@ def build(settings: Settings) -> list[Contract]:
       MorelliError: a sentence that says what is wrong and what to do.
     """
     begun = time.monotonic()
-    with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
+    with (
+        exclusive(settings.output_dir),
+        PeakMemory() as memory,
+        tempfile.TemporaryDirectory() as name,
+        Apart() as conductor,
+    ):
         scratch = Path(name)
+        conductor.begin(phases.prepare)  # while files are found
         data_dir = _data_dir(settings)
         found = apart(phases.find, settings, data_dir, scratch)
         for note in found.notes:
             print(f"note: {note}")
-        apart(phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known)
+        conductor.call(phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known)
         planned = apart(phases.make_plan, settings, scratch)
         if settings.dry_run:
             print(planned.dry_run)
@@ -63,7 +69,7 @@ def build(settings: Settings) -> list[Contract]:
         if planned.finished:
             print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
         writing = time.monotonic()
-        apart(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
+        conductor.call(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
         rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))

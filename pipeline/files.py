@@ -10,8 +10,8 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,20 +51,41 @@ def write(path: str, pieces: Iterable[bytes]) -> None:
       DatasetError: the disk is full, or the file cannot be written; nothing is left behind under any name.
       OSError: a fault of another file system.
     """
+    begin(path, pieces)()
+
+
+def begin(path: str, pieces: Iterable[bytes]) -> Callable[[], None]:
+    """The longer half of `write`: all bytes under a temporary name.
+
+    Returns:
+      The other half, which waits for the disk and gives the file its name; it may be called in another thread. Both
+      raise what `write` does.
+    """
     folder, _, name = path.rpartition("/")
     temporary = join(folder or ".", f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{name}")
-    (_write_remote if is_remote(path) else _write_local)(path, folder or ".", temporary, pieces)
+    return (_begin_remote if is_remote(path) else _begin_local)(path, folder or ".", temporary, pieces)
 
 
-def _write_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
-    try:
+def _begin_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> Callable[[], None]:
+    with _nothing_left(path, temporary):
         Path(folder).mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb", buffering=1 << 20) as stream:  # noqa: PTH123
             stream.writelines(pieces)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(path)
-        _sync_folder(folder)
+
+    def finish() -> None:
+        with _nothing_left(path, temporary):
+            _sync(temporary)
+            Path(temporary).replace(path)
+            _sync(folder)  # so that the name, too, lasts through a power cut
+
+    return finish
+
+
+@contextmanager
+def _nothing_left(path: str, temporary: str) -> Iterator[None]:
+    """Removes the temporary file where writing fails, and says why it did."""
+    try:
+        yield
     except BaseException as error:
         with suppress(OSError):  # there is none, in a folder that could not be made
             Path(temporary).unlink()
@@ -80,21 +101,25 @@ def _write_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]
         raise
 
 
-def _write_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
+def _begin_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> Callable[[], None]:
     systems = _beam()
     if not systems.exists(folder):  # object stores have no folders, and take this as a no-op
         systems.mkdirs(folder)
     with systems.create(temporary, "application/octet-stream", "uncompressed") as stream:
         for piece in pieces:
             stream.write(piece)
-    if systems.exists(path):
-        systems.delete([path])
-    systems.rename([temporary], [path])
+
+    def finish() -> None:
+        if systems.exists(path):
+            systems.delete([path])
+        systems.rename([temporary], [path])
+
+    return finish
 
 
-def _sync_folder(folder: str) -> None:
-    """Makes a rename last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(path: str) -> None:
+    """Waits until what a file or a folder holds is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

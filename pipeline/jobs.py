@@ -128,7 +128,7 @@ def run(
     if name not in (None, "DirectRunner", "FnApiRunner") or direct.direct_running_mode != "in_memory":
         direct.direct_num_workers = workers
         try:
-            _execute(beam.Pipeline(runner=name or _fn_api_runner(), options=options), step, jobs)
+            _execute(beam.Pipeline(runner=name or import_runner()(), options=options), step, jobs)
         except MorelliError:
             raise
         except Exception as error:  # every runner has its own
@@ -137,7 +137,7 @@ def run(
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
     with _local_workers(workers, step, on_done) as bench:
-        _execute(beam.Pipeline(_fn_api_runner(), options), step, jobs)
+        _execute(beam.Pipeline(import_runner()(), options), step, jobs)
     if isinstance(bench.failure, BrokenProcessPool):
         raise MorelliError(
             "A worker process died, most likely for want of memory. Run the same command again: it goes on from here; "
@@ -147,11 +147,12 @@ def run(
         raise bench.failure
 
 
-def _fn_api_runner() -> Any:
-    """The local runner, by name: given "DirectRunner", Beam would first try to fetch another one from the network."""
+def import_runner() -> Any:
+    """The local runner's class: given the name "DirectRunner", Beam would first try to fetch another one."""
+    import_beam()
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    return FnApiRunner()
+    return FnApiRunner
 
 
 def _execute(pipeline: Any, step: Step, jobs: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
-"""What a build does, phase by phase; each in a process of its own (see `processes.apart`).
+"""What a build does, phase by phase, in processes of their own (see `processes.Apart`).
 
-Finding, planning and describing look at all paintings at once; surveying and writing hold Beam and its workers. Since
-each phase takes with it what it held, the two never add up, and while workers are up no process knows more than the
-names of their jobs: memory does not grow with the number of paintings. Phases hand over through a scratch folder.
+Finding, planning and describing look at all paintings at once, and each takes with it what it held; surveying and
+writing share a process that holds Beam, and start workers. While workers are up, no process knows more than the names
+of their jobs: memory does not grow with the number of paintings. Phases hand over through a scratch folder.
 """
 
 from __future__ import annotations
@@ -110,6 +110,11 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         missing += sum(len(wanted["shards"]) for wanted in job["targets"])
     total = sum(sum(target.shards.values()) for target in targets)
     return Planned(tuple(job_paths), count, total, total - missing)
+
+
+def prepare() -> None:
+    """Imports what `perform` needs, ahead of it: that takes a second."""
+    jobs.import_runner()
 
 
 def perform(

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Self, TypeVar
 
 from pipeline.errors import MorelliError
 
@@ -41,6 +41,41 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class Apart:
+    """A process of its own for calls one after the other, which takes with it whatever they held; for `with`."""
+
+    def __enter__(self) -> Self:
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with_parent)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is not None:
+            for process in (self._pool._processes or {}).values():
+                process.terminate()  # else the pool waits for it
+        self._pool.shutdown()
+
+    def begin(self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        """Calls a function of an importable module ahead of the next `call`, without waiting for it."""
+        with deaf_to_interrupts():
+            self._pool.submit(function, *args, **kwargs)
+
+    def call(self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """Calls a function of an importable module there.
+
+        Raises:
+          MorelliError: the process died.
+          Whatever the function raises.
+        """
+        try:
+            with deaf_to_interrupts():
+                future = self._pool.submit(function, *args, **kwargs)
+            return future.result()
+        except BrokenProcessPool as error:
+            raise MorelliError(
+                f"The process of {function.__name__} died, most likely for want of memory. Run the same command again."
+            ) from error
+
+
 def apart(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
     """Calls a function of an importable module in a process of its own, so that no memory of it remains.
 
@@ -48,16 +83,5 @@ def apart(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs
       MorelliError: the process died.
       Whatever the function raises.
     """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with_parent) as pool:
-        try:
-            with deaf_to_interrupts():
-                future = pool.submit(function, *args, **kwargs)
-            return future.result()
-        except KeyboardInterrupt:
-            for process in (pool._processes or {}).values():
-                process.terminate()  # else the pool waits for it
-            raise
-        except BrokenProcessPool as error:
-            raise MorelliError(
-                f"The process of {function.__name__} died, most likely for want of memory. Run the same command again."
-            ) from error
+    with Apart() as process:
+        return process.call(function, *args, **kwargs)

@@ -241,6 +241,11 @@ def _entry(key: str, feature: bytes) -> bytes:
     return _field(1, _field(1, key.encode()) + _field(2, feature))
 
 
+@functools.lru_cache(maxsize=1024)
+def _crop_index_entry(crop_index: int) -> bytes:
+    return _entry("crop_index", _int64_feature([crop_index]))
+
+
 @functools.lru_cache(maxsize=16)
 def _painting_entries(label: int, painting_id: str, source_size: tuple[int, ...]) -> bytes:
     """The entries that all crops of a painting share."""
@@ -251,6 +256,16 @@ def _painting_entries(label: int, painting_id: str, source_size: tuple[int, ...]
     )
 
 
+@functools.lru_cache(maxsize=16)
+def _image_start(length: int) -> bytes:
+    """What comes before `length` bytes of pixels in each of the four messages around them, innermost last."""
+    start = b""
+    for more in (b"", b"", _field(1, b"image"), b""):
+        number = 2 if more else 1
+        start = more + bytes((number << 3 | 2,)) + _varint(len(start) + length) + start
+    return start
+
+
 def encode_example(
     image: bytes,
     label: int,
@@ -259,16 +274,18 @@ def encode_example(
     crop_box: Sequence[float],
     source_size: Sequence[int],
 ) -> bytes:
-    """A serialized tf.train.Example. Keys in sorted order: the same record always gives the same bytes."""
-    before = _entry("crop_box", _float_feature(crop_box)) + _entry("crop_index", _int64_feature([crop_index]))
-    after = _painting_entries(label, painting_id, tuple(source_size))
-    # What comes before the pixels in each of the four messages around them, innermost last: so they are copied once.
-    start = b""
-    for more in (b"", b"", _field(1, b"image"), b""):
-        number = 2 if more else 1
-        start = more + bytes((number << 3 | 2,)) + _varint(len(start) + len(image)) + start
-    whole = len(before) + len(start) + len(image) + len(after)
-    return b"".join((bytes((1 << 3 | 2,)), _varint(whole), before, start, image, after))
+    """A serialized tf.train.Example. Keys in sorted order: the same record always gives the same bytes.
+
+    What crops have in common is encoded once, and the pixels are copied once: this is called for every record.
+    """
+    pieces = (
+        _entry("crop_box", _float_feature(crop_box)),
+        _crop_index_entry(crop_index),
+        _image_start(len(image)),
+        image,
+        _painting_entries(label, painting_id, tuple(source_size)),
+    )
+    return b"".join((bytes((1 << 3 | 2,)), _varint(sum(map(len, pieces))), *pieces))
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,28 +97,34 @@ def write_lot(job: str) -> dict[str, Any]:
     """
     lot = json.loads(files.read(job))
     works = [Work(*fields) for fields in lot["works"]]
-    writers = [_Writer(target, lot["seed"]) for target in lot["targets"]]
-    for position, work in enumerate(works):
-        wanting = [writer for writer in writers if writer.wants(position)]
-        if wanting:
-            try:
-                source = Source(_read_unchanged(work), lot["max_pixels"])
-                frames = [source.frames(work, writer.scheme, writer.encoding, lot["seed"]) for writer in wanting]
-            except (images.ImageError, OSError) as error:
-                # It was sound when surveyed. All schemes leave it out alike.
-                if isinstance(error, images.ImageError):
-                    reason, detail = error.reason, error.detail
-                else:
-                    reason, detail = UNREADABLE, str(error)
-                reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {detail}")
-                for writer in wanting:
-                    writer.rejects.append(reject)
-            else:
-                for writer, some in zip(wanting, frames, strict=True):
-                    writer.add(some, images.is_enlarged(work.width, work.height, writer.scheme))
+    with ThreadPoolExecutor(1) as disk:  # waits for the disk while the next painting is decoded
+        writers = [_Writer(target, lot["seed"], disk) for target in lot["targets"]]
+        for position, work in enumerate(works):
+            if wanting := [writer for writer in writers if writer.wants(position)]:
+                _add(work, wanting, lot["seed"], lot["max_pixels"])
+            for writer in writers:
+                writer.finish_if_last(position)
         for writer in writers:
-            writer.finish_if_last(position)
+            writer.wait()
     return {"paintings": len(works)}
+
+
+def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
+    """Hands the crops of a painting to the writers of their schemes, or a reject to all: none has what others lack."""
+    try:
+        source = Source(_read_unchanged(work), max_pixels)
+        frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
+    except (images.ImageError, OSError) as error:  # it was sound when surveyed
+        if isinstance(error, images.ImageError):
+            reason, detail = error.reason, error.detail
+        else:
+            reason, detail = UNREADABLE, str(error)
+        reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {detail}")
+        for writer in writers:
+            writer.rejects.append(reject)
+    else:
+        for writer, some in zip(writers, frames, strict=True):
+            writer.add(some, images.is_enlarged(work.width, work.height, writer.scheme))
 
 
 def _read_unchanged(work: Work) -> bytes:
@@ -163,7 +170,7 @@ class Source:
 class _Writer:
     """Collects the records of one scheme's current shard."""
 
-    def __init__(self, target: dict[str, Any], seed: int) -> None:
+    def __init__(self, target: dict[str, Any], seed: int, disk: ThreadPoolExecutor) -> None:
         self.scheme = Scheme.parse(target["scheme"])
         self.encoding: Encoding = target["encoding"]
         self.rejects: list[Reject] = []
@@ -171,6 +178,8 @@ class _Writer:
         self._fingerprint = target["fingerprint"]
         self._shards = target["shards"]
         self._seed = seed
+        self._disk = disk
+        self._unfinished: Future[None] | None = None
         self._frames: list[bytes] = []
         self._paintings = 0
         self._enlarged = 0
@@ -197,12 +206,22 @@ class _Writer:
                 checksum.update(self._frames[index])
                 yield self._frames[index]
 
-        files.write(files.join(self._folder, name), pieces())
+        self.wait()
+        finish = files.begin(files.join(self._folder, name), pieces())
         shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
         receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
-        content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)
-        files.write(receipt_path(self._folder, name), [content.encode()])
+        self._unfinished = self._disk.submit(self._finish, finish, receipt)
         self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
+
+    def _finish(self, finish: Callable[[], None], receipt: Receipt) -> None:
+        finish()
+        content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)
+        files.write(receipt_path(self._folder, receipt.shard.filename), [content.encode()])
+
+    def wait(self) -> None:
+        """Until the shard before has its name and its receipt; raises what `files.write` does."""
+        if self._unfinished is not None:
+            self._unfinished.result()
 
 
 # --- Receipts --------------------------------------------------------------------------------------------------------
