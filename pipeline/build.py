@@ -49,28 +49,26 @@ def build(settings: Settings) -> list[Contract]:
       MorelliError: a sentence that says what is wrong and what to do.
     """
     begun = time.monotonic()
-    with (
-        exclusive(settings.output_dir),
-        PeakMemory() as memory,
-        tempfile.TemporaryDirectory() as name,
-        Apart() as conductor,
-    ):
+    with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        conductor.begin(phases.prepare)  # while files are found
         data_dir = _data_dir(settings)
-        found = apart(phases.find, settings, data_dir, scratch)
-        for note in found.notes:
-            print(f"note: {note}")
-        conductor.call(phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known)
-        planned = apart(phases.make_plan, settings, scratch)
-        if settings.dry_run:
-            print(planned.dry_run)
-            return []
-        if planned.finished:
-            print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
-        writing = time.monotonic()
-        conductor.call(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
-        rate = planned.paintings / (time.monotonic() - writing)
+        with Apart() as conductor:
+            conductor.begin(phases.prepare)  # while files are found
+            found = apart(phases.find, settings, data_dir, scratch)
+            for note in found.notes:
+                print(f"note: {note}")
+            conductor.call(
+                phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known
+            )
+            planned = apart(phases.make_plan, settings, scratch)
+            if settings.dry_run:
+                print(planned.dry_run)
+                return []
+            if planned.finished:
+                print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
+            writing = time.monotonic()
+            conductor.call(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
+            rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
         contracts, built = apart(phases.describe, settings, scratch)

@@ -15,7 +15,8 @@ from trainer.runs import RunError
 
 _POLL = 1.0  # seconds
 _LONGEST = 400  # characters of an error that go into a table
-_ADVICE = re.compile(r"Pass --help(short|full)? ")  # absl's last line, below what is wrong
+# Lines that say nothing of the matter: TensorFlow's notes about itself, and absl's advice below what is wrong.
+_NOISE = re.compile(r"\s*$|[IW]\d{4} \d|WARNING: All log messages before absl|Pass --help")
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def launch(
 
 def last_words(text: str, code: int) -> str:
     """Why a command failed, from its output and exit status: its last `Error: ...` line, or else its last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not _ADVICE.match(line.strip())]
+    lines = [line.strip() for line in text.splitlines() if not _NOISE.match(line)]
     if code < 0:
         name = signal.Signals(-code).name
         hint = ", most likely for want of memory" if -code == signal.SIGKILL else ""
@@ -105,10 +106,10 @@ def last_words(text: str, code: int) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, "" where there is none."""
+    """The last line of a log that says something, "" where there is none."""
     if not log.is_file():
         return ""
     with log.open("rb") as stream:
         stream.seek(max(0, log.stat().st_size - 4096))
-        lines = re.split(r"[\r\n]+", stream.read().decode("utf-8", "replace").strip())
-    return lines[-1].strip()
+        lines = re.split(r"[\r\n]+", stream.read().decode("utf-8", "replace"))
+    return next((line.strip() for line in reversed(lines) if not _NOISE.match(line)), "")

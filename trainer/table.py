@@ -27,11 +27,8 @@ INSTEAD = f"A name that ends in {FROM_NOTHING}: trained without the ImageNet wei
 
 def write_tables(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
     """Writes table.md, table.csv and table.html of these runs into a folder, and returns their rows."""
-    from trainer.report import environment
-
     found = rows(map(outcomes.read, run_dirs), originals.read())
-    html = environment().get_template("table.html").render(**page(found))
-    for name, text in (("table.md", markdown(found)), ("table.csv", spreadsheet(found)), ("table.html", html)):
+    for name, text in (("table.md", markdown(found)), ("table.csv", spreadsheet(found)), ("table.html", page(found))):
         temporary = folder / f".{name}.writing"
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(folder / name)
@@ -219,21 +216,27 @@ def parts(name: str) -> list[str]:
     return re.split(rf"(?<=_)(?=\D)|(?={FROM_NOTHING})", name)
 
 
-def page(found: Sequence[Row]) -> dict[str, Any]:
-    """What the template of table.html needs."""
+def page(found: Sequence[Row]) -> str:
+    """One self-contained HTML file, in the manner of a run's report."""
+    from trainer.report import environment
+
     data = datasets(found)
-    return {
-        "rows": [(row, facts(row, data), shape(row), speed(row), troubles(row)) for row in found],
-        "beside": any(row.original for row in found),
-        "notes": notes(found),
-        "finished": sum(len(row.seeds) for row in found),
-        "failed": sum(len(row.failures) for row in found),
-        "parts": parts,
-        "setting": setting,
-        "original": original,
-        "between": between,
-        "nothing": NOTHING,
-    }
+    return (
+        environment()
+        .get_template("table.html")
+        .render(
+            rows=[(row, facts(row, data), shape(row), speed(row), troubles(row)) for row in found],
+            beside=any(row.original for row in found),
+            notes=notes(found),
+            finished=sum(len(row.seeds) for row in found),
+            failed=sum(len(row.failures) for row in found),
+            parts=parts,
+            setting=setting,
+            original=original,
+            between=between,
+            nothing=NOTHING,
+        )
+    )
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -255,6 +255,7 @@ def test_time_left_follows_from_what_epochs_have_taken() -> None:
             1,
             "flag --x=1: no",
         ),
+        ("ValueError: bad\nI0000 00:00:17.1 7 port.cc:153] oneDNN is on.\n", 1, "ValueError: bad"),
         ("working", -9, "killed by SIGKILL, most likely for want of memory"),
         ("", 3, "exit status 3"),
     ],
