@@ -7,7 +7,7 @@ Levels:
   none    nothing
   light   horizontal flips; brightness, contrast and saturation vary by up to 10%: photographs of paintings differ by
           more than that. Hue is left alone: palette is part of a hand.
-  windows light, on a random window of each image, a tenth to all of its area, enlarged to the whole (Szegedy et al.
+  windows light, on a random window of each image, a fifth to all of its area, enlarged to the whole (Szegedy et al.
           2014, arXiv:1409.4842): an endless supply of crops, at many scales, where records show much of a painting
   strong  light at 30%, a random rectangle erased from one image in four (Zhong et al. 2017, arXiv:1708.04896), and
           each batch mixed with itself: mixup (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
@@ -21,7 +21,7 @@ import tensorflow as tf
 LEVELS = ("none", "light", "windows", "strong")
 
 _JITTER = {"light": 0.1, "windows": 0.1, "strong": 0.3}
-_SMALLEST_WINDOW = 0.1  # of the image's area
+_SMALLEST_WINDOW = 0.2  # of the image's area
 _ASPECT = 4 / 3  # of windows, at most
 _ERASED = 0.25  # share of images that lose a rectangle
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
