@@ -21,7 +21,7 @@ demo: setup
 	$(BIN)/python -m trainer.main --flagfile=trainer/recipes/quickstart.flags
 
 test: lint
-	$(BIN)/python -m pytest -q --durations=10
+	$(BIN)/python -m pytest -q --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=10
 
 lint: setup
 	$(BIN)/ruff format --check .

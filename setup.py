@@ -16,9 +16,9 @@ BUILD = [
     "numpy>=2.0,<3",
     "pandas>=2.2,<4",
     "pillow>=12.0,<13",
-    "simplejpeg>=1.8,<2",
     "psutil>=6,<8",
     "pyarrow>=18",
+    "simplejpeg>=1.8,<2",
     "tensorflow-datasets>=4.9.10,<5",
     "tqdm>=4.66,<5",
 ]
@@ -47,6 +47,7 @@ EXTRAS = {
         "pandas-stubs",
         "pytest>=8",
         "pytest-timeout>=2.3",
+        "pytest-xdist>=3.6",
         "ruff==0.17.6",
         "selenium>=4.30,<5",
     ],
