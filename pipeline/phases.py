@@ -238,6 +238,7 @@ def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -
         "versions": {
             "python": platform.python_version(),
             "pillow": metadata.version("pillow"),
+            "simplejpeg": metadata.version("simplejpeg"),
             "apache-beam": metadata.version("apache-beam"),
         },
     }
