@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 
-BACKBONES = ("MobileNet", "MobileNetV3Small", "EfficientNetV2B0", "ResNet50", "ConvNeXtTiny")
+BACKBONES = ("ResNet8", "MobileNet", "MobileNetV3Small", "EfficientNetV2B0", "ResNet50", "ConvNeXtTiny")
 OPTIMIZERS = ("adam", "adamw", "sgd", "lion")
 SCHEDULES = ("constant", "cosine")
 CLASS_BALANCES = ("none", "weights", "sampling", "logit_adjust")
@@ -67,6 +67,11 @@ class Config:
         if self.weights not in ("none", "imagenet") and not Path(self.weights).is_file():
             raise InputError(
                 f"--weights: expected none, imagenet or a file of backbone weights (.h5). Found no file {self.weights}."
+            )
+        if self.backbone == "ResNet8" and self.weights == "imagenet":
+            raise InputError(
+                "--weights=imagenet: nobody has trained ResNet8 on ImageNet. Pass --weights=none, or a --backbone of "
+                f"{', '.join(BACKBONES[1:])}."
             )
         if self.freeze_epochs and self.weights == "none":
             raise InputError(

@@ -38,7 +38,7 @@ flags.DEFINE_enum(
     "backbone",
     "MobileNet",
     allowed.BACKBONES,
-    "Network of keras.applications. MobileNetV3Small and MobileNet train on a CPU; EfficientNetV2B0 is the first "
+    "Network. ResNet8 and MobileNetV3Small train from nothing on a CPU; EfficientNetV2B0 is the first "
     "choice on a GPU; ResNet50 and ConvNeXtTiny are larger and want ImageNet weights to be worth it.",
 )
 flags.DEFINE_string(

@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.errors import InputError
+from trainer.resnet8 import ResNet8
 
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # blue, green, red: ImageNet's, as in keras.applications.imagenet_utils
 
@@ -40,13 +41,14 @@ def _as_is(pixels: keras.KerasTensor) -> keras.KerasTensor:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A model of keras.applications, and the input it was made for: pixels 0..255 pass through `scale` first."""
+    """A model, of keras.applications or made like one, and its input: pixels 0..255 pass through `scale` first."""
 
     create: Callable[..., keras.Model]
     scale: Callable[[keras.KerasTensor], keras.KerasTensor]
 
 
 BACKBONES = {
+    "ResNet8": Backbone(ResNet8, _to_unit),
     "MobileNet": Backbone(keras.applications.MobileNet, _to_unit),
     "MobileNetV3Small": Backbone(keras.applications.MobileNetV3Small, _as_is),
     "EfficientNetV2B0": Backbone(keras.applications.EfficientNetV2B0, _as_is),

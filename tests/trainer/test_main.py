@@ -68,7 +68,7 @@ def own(stderr: str) -> str:
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("--backbone=VGG16", "MobileNet|MobileNetV3Small|EfficientNetV2B0|ResNet50|ConvNeXtTiny"),
+        ("--backbone=VGG16", "ResNet8|MobileNet|MobileNetV3Small|EfficientNetV2B0|ResNet50|ConvNeXtTiny"),
         ("--class_balance=yes", "none|weights|sampling|logit_adjust"),
         ("--dropout=1.5", "range [0, 0.95]"),
         ("--epochs=0", "positive integer"),
@@ -98,6 +98,7 @@ def test_help_teaches_every_flag_without_loading_tensorflow() -> None:
     "changes",
     [
         {"freeze_epochs": 1},
+        {"backbone": "ResNet8", "weights": "imagenet"},
         {"weights": str(Path(__file__)), "freeze_epochs": 31},
         {"warmup": 31.0},
         {"optimizer": "adam"},

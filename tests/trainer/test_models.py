@@ -50,6 +50,7 @@ assert not any(name.split(".")[0] in ("trainer", "pipeline") for name in sys.mod
 @pytest.mark.parametrize(
     ("backbone", "prepare"),
     [
+        ("ResNet8", keras.applications.mobilenet.preprocess_input),
         ("MobileNet", keras.applications.mobilenet.preprocess_input),
         ("ResNet50", keras.applications.resnet50.preprocess_input),
         ("EfficientNetV2B0", keras.applications.efficientnet_v2.preprocess_input),
