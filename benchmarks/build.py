@@ -1,8 +1,12 @@
-"""python -m benchmarks.build: speed of building against libjpeg-turbo's limit, and memory against number of paintings.
+"""python -m benchmarks.build: building beside its peers and beside libjpeg-turbo's limit, in speed and in memory.
 
-The limit is Pillow's `load` of the same files, nothing else, in as many processes. Rounds alternate limit and builds,
-and ratios are taken within a round: a busy machine slows both. A build's speed is that of its writing phase, the start
-of Beam and of the workers included; the survey, which a second scheme does not repeat, is reported beside it.
+Speed: paintings per second of whole commands, interpreter start included, ours and those of benchmarks/builders, in
+turn; ratios are taken within a round: a busy machine slows all. Ours also surveys, removes copies, splits by painting,
+checksums, syncs and can be gone on with. The limit is Pillow's `load` of the same files, nothing else, in as many
+processes. Beside it stand our phases: "writing", start of Beam and workers included, and the survey, which a second
+scheme does not repeat.
+
+Memory: highest sum of resident memory over all processes of a command, against the number of paintings.
 
 Set PAINTINGS_DIR to measure on real paintings (PAINTINGS_DIR/kaggle_subset/**/*.jpg); without it, the embedded gallery.
 """
@@ -14,21 +18,27 @@ import multiprocessing
 import os
 import re
 import shutil
-import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from benchmarks.builders import PEERS
 from benchmarks.galleries import multiply, originals
-from benchmarks.measure import Measured, run, save, spread, table
+from benchmarks.measure import Failed, Measured, run, save, spread, table
 
-CROPS = ("--crop=64", "--samples=16")
-RESHAPE = ("--reshape=256",)
+CROPS, RESHAPE = "crop64x16", "reshape256"
+OURS, LIMIT, WRITING, SURVEY = "morelli", "limit", "writing", "survey"
 LIMIT_CHUNK = 16
 REFERENCE = 8446  # paintings of Best Artworks of All Time
+FLAGS = {CROPS: ("--crop=64", "--samples=16"), RESHAPE: ("--reshape=256",)}
+
+Rounds = dict[str, list[float]]
 
 
 def _load(path: str) -> None:
@@ -45,76 +55,157 @@ def limit(paths: list[str], workers: int) -> float:
         return len(paths) / (time.monotonic() - begun)
 
 
-def build(data: Path, output: Path, workers: int, *scheme: str) -> Measured:
-    """A build from scratch, but for the survey of an earlier one in the same folder."""
-    for folder in output.glob("*/1.0.0") if output.exists() else ():
-        shutil.rmtree(folder)
-    flags = ("--dedup=off", f"--workers={workers}", *scheme)
-    return run([sys.executable, "-m", "pipeline.build", f"--data_dir={data}", f"--output_dir={output}", *flags])
+def command(contender: str, data: Path, output: Path, scheme: str, workers: int) -> list[str]:
+    """That builds a dataset with ours or a peer."""
+    python = [sys.executable, "-m"]
+    if contender == OURS:
+        own = ("--dedup=off", f"--workers={workers}", *FLAGS[scheme])
+        return [*python, "pipeline.build", f"--data_dir={data}", f"--output_dir={output}", *own]
+    places = (f"--data={data}", f"--output={output}", f"--scheme={scheme}", f"--workers={workers}")
+    return [*python, "benchmarks.builders", contender, *places]
 
 
-def writing_speed(built: Measured) -> float:
-    """Paintings per second of the writing phase, as the build reports it."""
-    match = re.search(r"([\d,]+) paintings/s while writing", built.stdout)
-    assert match, built.stdout
-    return float(match[1].replace(",", ""))
-
-
-def speed(data: Path, scratch: Path, workers: int, rounds: int) -> dict[str, list[float]]:
-    """Paintings per second of the limit, of both schemes and of the survey, round by round."""
-    paths = [str(path) for path in sorted(data.rglob("*.jpg"))]
-    output = scratch / "speed"
-    seen: dict[str, list[float]] = {"limit": [], "crop64x16": [], "reshape256": [], "survey": []}
-    limit(paths, workers)  # the files are in the page cache
-    for number in range(rounds):
+def build(contender: str, data: Path, output: Path, scheme: str, workers: int) -> Measured:
+    """A build from nothing. Raises Failed where a peer fails."""
+    shutil.rmtree(output, ignore_errors=True)
+    try:
+        return run(command(contender, data, output, scheme, workers))
+    finally:
         shutil.rmtree(output, ignore_errors=True)
-        surveyed = build(data, output, workers, "--dry_run", *CROPS)
-        seen["survey"].append(len(paths) / surveyed.seconds)
-        seen["limit"].append(limit(paths, workers))
-        seen["crop64x16"].append(writing_speed(build(data, output, workers, *CROPS)))
-        seen["reshape256"].append(writing_speed(build(data, output, workers, *RESHAPE)))
-        print(f"round {number + 1}: " + ", ".join(f"{name} {values[-1]:.0f}/s" for name, values in seen.items()))
-    return seen
 
 
-def memory(sources: list[Path], scratch: Path, workers: int, sizes: list[int], rounds: int) -> dict[int, list[float]]:
-    """Number of paintings -> peak MiB of the whole process tree over a build from nothing, round by round."""
-    peaks: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(rounds):
+def phases(built: Measured, paintings: int) -> dict[str, float]:
+    """Paintings per second of our phases, as the build reports them: of writing, and of all else, mostly the survey."""
+    match = re.search(r"([\d,]+) paintings/s while writing, ([\d.]+) s in all", built.stdout)
+    assert match, built.stdout
+    writing = float(match[1].replace(",", ""))
+    return {WRITING: writing, SURVEY: paintings / (float(match[2]) - paintings / writing)}
+
+
+def available() -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the peers that are installed, and why the others are not run."""
+    versions, absent = {"Pillow": metadata.version("Pillow")}, {}
+    for peer, (_, distribution) in PEERS.items():
+        try:
+            versions[distribution] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
+    return versions, absent
+
+
+class Trial:
+    """Builds by all contenders that can, round by round; who cannot is put on record with the reason."""
+
+    def __init__(self, scratch: Path, workers: int, absent: dict[str, str]) -> None:
+        """`scratch` holds what is built, while it is."""
+        self.not_run = dict(absent)
+        self._output, self._workers = scratch / "built", workers
+
+    def contenders(self, among: Iterable[str]) -> list[str]:
+        """Those that still run."""
+        return [name for name in among if name not in self.not_run]
+
+    def build(self, contender: str, data: Path, scheme: str) -> Measured | None:
+        """A measured build; None where the contender fails."""
+        try:
+            return build(contender, data, self._output, scheme, self._workers)
+        except Failed as failed:
+            if contender == OURS:
+                raise
+            self.not_run[contender if scheme == CROPS else f"{contender}, {scheme}"] = failed.reason
+            return None
+
+    def speed(self, data: Path, scheme: str, rounds: int) -> tuple[Rounds, Rounds]:
+        """Contender -> paintings per second, round by round; and peak MiB alike."""
+        paths = [str(path) for path in sorted(data.rglob("*.jpg"))]
+        rates: Rounds = {name: [] for name in (LIMIT, OURS, WRITING, SURVEY, *self.contenders(PEERS))}
+        peaks: Rounds = {name: [] for name in (OURS, *self.contenders(PEERS))}
+        limit(paths, self._workers)  # the files are in the page cache
+        for number in range(rounds):
+            rates[LIMIT].append(limit(paths, self._workers))
+            for name in (OURS, *self.contenders(PEERS)):
+                if (built := self.build(name, data, scheme)) is None:
+                    continue
+                rates[name].append(len(paths) / built.seconds)
+                peaks[name].append(built.peak_mib)
+                if name == OURS:
+                    for phase, rate in phases(built, len(paths)).items():
+                        rates[phase].append(rate)
+            said = ", ".join(f"{name} {values[-1]:.0f}" for name, values in rates.items() if values)
+            print(f"{scheme}, round {number + 1}, paintings/s: {said}", flush=True)
+        return tuple({name: some for name, some in each.items() if len(some) == rounds} for each in (rates, peaks))  # type: ignore[return-value]
+
+    def memory(
+        self, sources: list[Path], scratch: Path, sizes: list[int], among: list[str]
+    ) -> dict[str, dict[int, float]]:
+        """Contender -> number of paintings -> peak MiB of its process tree."""
+        peaks: dict[str, dict[int, float]] = {name: {} for name in self.contenders(among)}
         for size in sizes:
             data = multiply(sources, size, scratch / f"gallery-{size}")
-            output = scratch / "memory"
-            shutil.rmtree(output, ignore_errors=True)
-            peaks[size].append(build(data, output, workers, *CROPS).peak_mib)
-            shutil.rmtree(output)
-            print(f"{size:,} paintings: peak {peaks[size][-1]:.0f} MiB")
-    return peaks
+            for name in self.contenders(among):
+                if built := self.build(name, data, CROPS):
+                    peaks[name][size] = built.peak_mib
+            shutil.rmtree(data)
+            said = ", ".join(f"{name} {some[size]:.0f}" for name, some in peaks.items() if size in some)
+            print(f"{size:,} paintings, peak MiB: {said}", flush=True)
+        return peaks
 
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser("python -m benchmarks.build", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer paintings, about two minutes")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer paintings and rounds, about five minutes")
+    parser.add_argument("--only", choices=("speed", "memory"))
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    parser.add_argument("--scratch", type=Path, help="where the galleries go (5 GB; default: the temporary folder)")
+    parser.add_argument("--scratch", type=Path, help="where the galleries go (10 GB; default: the temporary folder)")
     flags = parser.parse_args()
-    paintings, sizes, rounds = (2000, [500, 4000], 3) if flags.quick else (REFERENCE, [1000, 20000], 3)
+    versions, absent = available()
+    absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
+    paintings, sizes = (1000, [500, 2000]) if flags.quick else (REFERENCE, [1000, 4000, 16000])
+    rounds = {CROPS: 3, RESHAPE: 1} if flags.quick else {CROPS: 5, RESHAPE: 5}
+    growing = ["afternoon", "beam", "tfds_beam"] if flags.quick else list(PEERS)
+    speed: dict[str, dict[str, Any]] = {}
+    memory: dict[str, dict[int, float]] = {}
     with tempfile.TemporaryDirectory(dir=flags.scratch) as name:
         scratch = Path(name)
         sources = originals(scratch)
-        seen = speed(multiply(sources, paintings, scratch / "speed-gallery"), scratch, flags.workers, rounds)
-        shutil.rmtree(scratch / "speed-gallery")
-        peaks = memory(sources, scratch, flags.workers, sizes, 1 if flags.quick else rounds)
-    ratios = {
-        name: [value / best for value, best in zip(values, seen["limit"], strict=True)] for name, values in seen.items()
-    }
-    rows = [[name, spread(values), spread(ratios[name], 2)] for name, values in seen.items()]
-    print(table(["phase", "paintings/s", "of the limit"], rows))
-    print(table(["paintings", "peak MiB"], [[f"{size:,}", spread(some)] for size, some in peaks.items()]))
-    medians = [statistics.median(some) for some in peaks.values()]
-    print(f"memory at {sizes[-1]:,} paintings is {medians[-1] / medians[0]:.3f} of that at {sizes[0]:,}")
-    results = {"workers": flags.workers, "paintings": paintings, "speed": seen, "ratios": ratios, "peak_mib": peaks}
-    print(f"written to {save('build', results)}")
+        trial = Trial(scratch, flags.workers, absent)
+        if flags.only != "memory":
+            data = multiply(sources, paintings, scratch / "gallery")
+            for scheme in (CROPS, RESHAPE):
+                rates, peaks = trial.speed(data, scheme, rounds[scheme])
+                speed[scheme] = {
+                    contender: {
+                        "rates": some,
+                        "of_limit": [rate / best for rate, best in zip(some, rates[LIMIT], strict=True)],
+                        "ours_is": [own / rate for own, rate in zip(rates[OURS], some, strict=True)],
+                        "peak_mib": peaks.get(contender),
+                    }
+                    for contender, some in rates.items()
+                }
+            shutil.rmtree(data)
+        if flags.only != "speed":
+            memory = trial.memory(sources, scratch, sizes, [OURS, *growing])
+    for scheme, contenders in speed.items():
+        rows = []
+        for contender, some in contenders.items():
+            figures = [spread(some["rates"]), spread(some["of_limit"], 2), spread(some["ours_is"], 2)]
+            rows.append([contender, *figures, spread(some["peak_mib"]) if some["peak_mib"] else ""])
+        print(f"\n{scheme}, {paintings:,} paintings, {flags.workers} workers, median (range) of {rounds[scheme]}\n")
+        print(table(["builder", "paintings/s", "of the limit", "ours is, times", "peak MiB"], rows))
+    if memory:
+        cells = {name: [f"{some[size]:.0f}" if size in some else "" for size in sizes] for name, some in memory.items()}
+        rows = [[name, *some] for name, some in cells.items()]
+        print(f"\n{table(['peak MiB at', *(f'{size:,}' for size in sizes)], rows)}")
+        own = memory[OURS]
+        print(f"ours at {sizes[-1]:,} paintings is {own[sizes[-1]] / own[sizes[0]]:.3f} of that at {sizes[0]:,}")
+    for peer, reason in trial.not_run.items():
+        print(f"{peer}: not run: {reason}")
+    results = {"workers": flags.workers, "paintings": paintings, "speed": speed, "memory": memory}
+    print(f"written to {save('build', {'versions': versions, 'not_run': trial.not_run, **results})}")
 
 
 if __name__ == "__main__":

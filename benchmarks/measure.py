@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import statistics
-import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,25 +30,33 @@ class Measured:
     stdout: str
 
 
+class Failed(SystemExit):
+    """A command failed; where nobody catches this, the program ends with what the command said.
+
+    Attributes:
+      reason: the last line that it said.
+    """
+
+    def __init__(self, command: Sequence[str], stderr: str) -> None:
+        super().__init__(f"{' '.join(command)} failed:\n{stderr}")
+        self.reason = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
+
+
 def run(command: Sequence[str], **environment: str) -> Measured:
-    """Runs a command to its end. Raises SystemExit, with its stderr, where it fails."""
-    begun = time.monotonic()
-    process = psutil.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**psutil.Process().environ(), **environment},
-    )
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, tree_memory(process))
-        time.sleep(SAMPLE_SECONDS)
-    seconds = time.monotonic() - begun
-    stdout, stderr = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{stderr}")
-    return Measured(seconds, peak / 2**20, stdout)
+    """Runs a command to its end. Raises Failed where it fails."""
+    with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:  # a full pipe would block it
+        begun = time.monotonic()
+        process = psutil.Popen(command, stdout=stdout, stderr=stderr, env={**os.environ, **environment})
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, tree_memory(process))
+            time.sleep(SAMPLE_SECONDS)
+        seconds = time.monotonic() - begun
+        stdout.seek(0)
+        stderr.seek(0)
+        if process.returncode:
+            raise Failed(command, stderr.read())
+        return Measured(seconds, peak / 2**20, stdout.read())
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:

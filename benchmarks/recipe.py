@@ -1,0 +1,162 @@
+"""python -m benchmarks.recipe: cpu_best.flags beside the original's way, and without each of its ingredients in turn.
+
+    original   MobileNet on 64 px crops, dropout 0.7, L2 1e-4, Adam at a constant 1e-3, nothing else; scored per crop,
+               as its table is
+    cpu_best   the recipe; scored per painting
+    the rest   the recipe with one thing changed
+
+All see the same split, and train for as long as cpu_best or longer. Runs are kept in --runs: what is finished is not
+run again, what was cut off goes on. Tune on --split=validation; the test split is for the last word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.measure import save, spread, table
+from pipeline.records import Scheme
+from trainer import provision
+from trainer.attribution import gather
+from trainer.intervals import interval
+from trainer.predictions import read
+from trainer.runs import Expertise
+from trainer.scores import Tally
+
+RECIPES = Path(__file__).parent.parent / "trainer" / "recipes"
+ORIGINAL = "original"
+BEST = "cpu_best"
+MEASURES = ("top1", "macro_f1")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One way to train.
+
+    Attributes:
+      dataset: name of its scheme.
+      recipe: flagfile it starts from.
+      changes: flags that differ from it.
+    """
+
+    dataset: str = "reshape160"
+    recipe: str = f"{BEST}.flags"
+    changes: tuple[str, ...] = ()
+
+
+CONTENDERS = {
+    ORIGINAL: Contender("crop64x16", "crop64x16_mobilenet_d0.7_l2_1e-3.flags", ("--l2=1e-4", "--epochs=11")),
+    BEST: Contender(),
+    "crops, not windows of the whole": Contender("crop64x16", changes=("--augment=strong", "--epochs=10")),
+    "no windows": Contender(changes=("--augment=strong",)),
+    "no mixing, weaker jitter": Contender(changes=("--augment=light",)),
+    "no balance": Contender(changes=("--class_balance=none",)),
+    "no label smoothing": Contender(changes=("--label_smoothing=0",)),
+    "no averaged weights": Contender(changes=("--ema=0",)),
+    "constant learning rate": Contender(changes=("--schedule=constant",)),
+    "no weight decay": Contender(changes=("--weight_decay=0",)),
+    "MobileNetV3Small": Contender(changes=("--backbone=MobileNetV3Small",)),
+    "MobileNet": Contender(changes=("--backbone=MobileNet",)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one run reached.
+
+    Attributes:
+      point: measure -> value on the judged split.
+      draws: measure -> the same over the bootstrap's draws of its paintings, equal draws for all runs.
+      train: measure -> value on the training split.
+      seconds: of training.
+    """
+
+    point: dict[str, float]
+    draws: dict[str, np.ndarray]
+    train: dict[str, float]
+    seconds: float
+
+
+def score(run: Path, split: str, unit: str) -> Score:
+    """Judges a finished run by "crop" or by "painting"."""
+    results = json.loads((run / "results.json").read_text())
+    paintings = gather(read(run, split), Expertise.read(run).scheme.samples)
+    tally = Tally.of_crops(paintings) if unit == "crop" else Tally.of_paintings(paintings)
+    return Score(
+        {name: results[split][unit][name] for name in MEASURES},
+        {name: tally.resampled[name] for name in MEASURES},
+        {name: results["train"][unit][name] for name in MEASURES},
+        results["throughput"]["seconds"],
+    )
+
+
+def train(name: str, seed: int, datasets: Path, runs: Path) -> Path:
+    """Runs a contender, unless it has run; returns its folder."""
+    contender = CONTENDERS[name]
+    run = runs / name.replace(",", "").replace(" ", "_") / f"seed{seed}"
+    if not (run / "results.json").exists():
+        command = [sys.executable, "-m", "trainer.main", f"--flagfile={RECIPES / contender.recipe}"]
+        own = (f"--dataset_dir={datasets / contender.dataset}", f"--run_dir={run}", f"--seed={seed}")
+        subprocess.run([*command, *contender.changes, *own], check=True)
+    return run
+
+
+def build(names: list[str], data: Path, datasets: Path) -> None:
+    """Builds the datasets that the contenders need and that are missing."""
+    schemes = [Scheme.parse(CONTENDERS[name].dataset) for name in names]
+    source = provision.Source(data, limit=None)
+    for command in provision.commands(provision.missing(schemes, datasets, source), datasets, source):
+        subprocess.run(command, check=True)
+
+
+def difference(first: list[Score], second: list[Score], measure: str) -> tuple[float, list[float]]:
+    """Mean of the second less mean of the first over seeds, with its 95% interval paired by painting."""
+    means = [statistics.mean(each.point[measure] for each in some) for some in (first, second)]
+    draws = [np.mean([each.draws[measure] for each in some], axis=0) for some in (first, second)]
+    return means[1] - means[0], interval(draws[1] - draws[0]) or [0.0, 0.0]
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.recipe", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", type=Path, required=True, help="paintings, a folder per artist")
+    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="where datasets are, or are built")
+    parser.add_argument("--runs", type=Path, default=Path("runs/recipe"))
+    parser.add_argument("--seeds", type=int, default=3, help="of the original's way and of cpu_best; the rest has one")
+    parser.add_argument("--split", choices=("validation", "test"), default="validation", help="to judge on")
+    parser.add_argument("--only", nargs="*", choices=CONTENDERS, help="contenders; default: all")
+    flags = parser.parse_args()
+    names = [name for name in CONTENDERS if not flags.only or name in (*flags.only, BEST)]
+    build(names, flags.data_dir, flags.datasets)
+    scores: dict[str, list[Score]] = {}
+    for name in names:
+        seeds = flags.seeds if name in (ORIGINAL, BEST) else 1
+        runs = [train(name, seed, flags.datasets, flags.runs) for seed in range(seeds)]
+        scores[name] = [score(run, flags.split, "crop" if name == ORIGINAL else "painting") for run in runs]
+    rows, results = [], {}
+    for name, some in scores.items():
+        # Against as many seeds of the recipe: one run beside the mean of three would be judged more harshly.
+        gain, bounds = difference(some, scores[BEST][: len(some)], "macro_f1")
+        reached = {measure: [each.point[measure] for each in some] for measure in MEASURES}
+        gaps = {measure: [each.train[measure] - each.point[measure] for each in some] for measure in MEASURES}
+        seconds = [each.seconds for each in some]
+        results[name] = {**reached, "gap": gaps, "seconds": seconds, "recipe_gains": gain, "interval": bounds}
+        figures = [spread(values, 3) for values in (reached["macro_f1"], reached["top1"], gaps["top1"])]
+        gained = f"{gain:+.3f} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]" if name != BEST else ""
+        rows.append([name, *figures, gained, spread(seconds)])
+    header = ["way", "macro-F1", "top-1", "top-1 in training, less this", "cpu_best's macro-F1 is higher by", "seconds"]
+    print(table(header, rows))
+    print(f"written to {save('recipe', {'split': flags.split, 'results': results})}")
+
+
+if __name__ == "__main__":
+    main()

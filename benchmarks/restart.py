@@ -1,0 +1,156 @@
+"""python -m benchmarks.restart: killed at half time and run again, ours and the peers.
+
+Each builds a dataset undisturbed; then in another folder, where all its processes get SIGKILL after half of that time;
+then the same command runs again there. What lies there is compared with the undisturbed dataset:
+
+    again       seconds of the second run, as a share of the undisturbed one; 0.5 would be going on without loss
+    redone      bytes of the dataset that were not kept from the first run, as a share of all
+    cut off     files that were half-written under a final name when the kill came: a reader takes them for whole
+    left over   files that are still there at the end and are no part of the dataset
+
+A peer that refuses its own remains is run once more in an emptied folder, as its user would have to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.build import CROPS, OURS, available, command
+from benchmarks.builders import PEERS
+from benchmarks.galleries import multiply, originals
+from benchmarks.measure import Failed, run, save, table
+
+Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """What a kill cost; the docstring of this file explains. Shares are of the undisturbed run.
+
+    Attributes:
+      undisturbed_s: of the undisturbed run.
+      again_s: of the second run.
+      bytes: of the dataset.
+      bytes_redone: of it, not kept from the first run.
+      left_behind: by the kill, in words.
+    """
+
+    undisturbed_s: float
+    again_s: float
+    bytes: int
+    bytes_redone: int
+    left_behind: str
+
+
+def files(folder: Path) -> Files:
+    """All files below a folder."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            status = path.stat()
+            found[str(path.relative_to(folder))] = status.st_size, status.st_mtime_ns
+    return found
+
+
+def kill_after(words: list[str], seconds: float) -> None:
+    """Runs a command and kills it and all its descendants, unless it ends before."""
+    process = psutil.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        process.wait(seconds)
+    except psutil.TimeoutExpired:
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            member.suspend()  # nobody is born, and nobody notices that another is gone
+        for member in family:
+            member.kill()
+        psutil.wait_procs(family)
+
+
+def describe(killed: Files, whole: Files, end: Files, refused: str | None) -> str:
+    """What the kill left behind, in words."""
+    cut_off = sum(name in killed and killed[name][0] != size for name, (size, _) in whole.items())
+    kept = sum(end.get(name) == killed[name] for name in killed if name in whole)
+    over = len(end.keys() - whole.keys())
+    said = [f"{kept} of {len(whole)} files are kept", f"{cut_off} cut off under a final name", f"{over} left over"]
+    return "; ".join(said) + (f"; refuses to go on: {refused}" if refused else "")
+
+
+def restart(contender: str, data: Path, scratch: Path, workers: int) -> Restart:
+    """Measures one contender once."""
+    calm, struck = scratch / "calm", scratch / "struck"
+    for folder in (calm, struck):
+        shutil.rmtree(folder, ignore_errors=True)
+    undisturbed = run(command(contender, data, calm, CROPS, workers)).seconds
+    whole = files(calm)
+    again = command(contender, data, struck, CROPS, workers)
+    kill_after(again, undisturbed / 2)
+    killed = files(struck) if struck.exists() else {}
+    refused = None
+    try:
+        seconds = run(again).seconds
+    except Failed as failed:
+        refused = failed.reason
+        shutil.rmtree(struck)
+        seconds = run(again).seconds
+    end = files(struck)
+    kept = sum(size for name, (size, _) in whole.items() if name in killed and end.get(name) == killed[name])
+    total = sum(size for size, _ in whole.values())
+    return Restart(undisturbed, seconds, total, total - kept, describe(killed, whole, end, refused))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.restart", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer paintings and peers, once each")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    flags = parser.parse_args()
+    paintings, rounds = (1000, 1) if flags.quick else (4000, flags.rounds)
+    among = ["afternoon", "tfds", "web", "mosaic"] if flags.quick else [name for name in PEERS if name != "img2"]
+    versions, not_run = available()
+    seen: dict[str, list[Restart]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        data = multiply(originals(scratch), paintings, scratch / "gallery")
+        for _ in range(rounds):
+            for contender in [OURS, *(peer for peer in among if peer not in not_run)]:
+                begun = time.monotonic()
+                try:
+                    seen.setdefault(contender, []).append(restart(contender, data, scratch, flags.workers))
+                except Failed as failed:
+                    if contender == OURS:
+                        raise
+                    not_run[contender] = failed.reason
+                print(f"{contender}: {time.monotonic() - begun:.0f} s", flush=True)
+    middle = {
+        contender: sorted(some, key=lambda each: each.again_s / each.undisturbed_s)[len(some) // 2]
+        for contender, some in seen.items()
+        if some
+    }
+    rows = []
+    for contender, some in middle.items():
+        shares = [each.again_s / each.undisturbed_s for each in seen[contender]]
+        redone = some.bytes_redone / some.bytes
+        rows.append([contender, f"{statistics.median(shares):.2f}", f"{redone:.2f}", some.left_behind])
+    print(f"\n{CROPS}, {paintings:,} paintings, killed at half time, {rounds} rounds\n")
+    print(table(["builder", "again", "redone", "the kill left behind"], rows))
+    for contender, reason in not_run.items():
+        print(f"{contender}: not run: {reason}")
+    results = {contender: asdict(some) for contender, some in middle.items()}
+    print(f"written to {save('restart', {'versions': versions, 'not_run': not_run, 'restart': results})}")
+
+
+if __name__ == "__main__":
+    main()
