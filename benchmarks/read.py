@@ -1,175 +1,176 @@
-"""python -m benchmarks.read: feeding shuffled 64 px crops to a training step, this project beside its peers.
+"""python -m benchmarks.read: feeding shuffled crops to a training step, this project beside its peers.
 
-The same records from the page cache, shuffled, as batches of uint8[128, 64, 64, 3] with labels:
+The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
+Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
+Rates leave out the first batch, which stands beside them in seconds from the call, imports included; memory is that of
+the whole process tree. Ratios are taken within a round: a busy machine slows all.
 
-    ours        trainer.input.training_batches
-    tfds        tensorflow-datasets' as_dataset on the same files, shuffled and batched as its guide says
-    webdataset  WebDataset on the same crops in tar files, in one process, as a step takes them without torch
-    web x N     the same in one process per core, batches thrown away where they are made: what torch's DataLoader
-                would reach if handing batches between processes cost nothing
-    limit       the same shards through TFRecordDataset, in batches, neither shuffled nor parsed
-
-Rounds alternate between them, and ratios are taken within a round: a busy machine slows all.
+"limit" reads the same shards through TFRecordDataset, in batches, neither shuffled nor parsed.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import multiprocessing
-import os
+import json
 import shutil
 import statistics
 import subprocess
 import sys
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable
-from multiprocessing.pool import Pool
+from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from benchmarks.measure import save, spread, table
+from benchmarks.measure import Failed, run, save, spread, table
+from benchmarks.readers import LIMIT, OURS, PEERS, TUNED
 from pipeline import records
 from pipeline.atelier import write_gallery
 
-BATCH = 128
-SHUFFLE_RECORDS = 8192  # of the peers' buffers; ours permutes 7,200 at a time (a third of 256 MiB)
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is read.
+
+    Attributes:
+      scheme: of the dataset.
+      paintings: to build it from.
+      flags: of pipeline.build.
+      batch: pictures.
+    """
+
+    scheme: str
+    paintings: int
+    flags: tuple[str, ...]
+    batch: int
 
 
-def make_dataset(scratch: Path, paintings: int, samples: int) -> Path:
-    """Builds a dataset of small-painting crops with the project's own builder, TFDS metadata included."""
-    write_gallery(scratch / "gallery", paintings=paintings)
-    command = [sys.executable, "-m", "pipeline.build", f"--data_dir={scratch / 'gallery'}", f"--output_dir={scratch}"]
-    flags = ["--crop=64", f"--samples={samples}", "--splits=90/5/5", "--dedup=off"]
-    subprocess.run([*command, *flags], check=True, stdout=subprocess.DEVNULL)
-    return records.resolve_dataset_dir(scratch / f"crop64x{samples}")
+LOADS = {
+    "64 px": Load("crop64x512", 90, ("--crop=64", "--samples=512"), 128),
+    "256 px": Load("crop256x32", 90, ("--crop=256", "--samples=32"), 32),
+}
 
 
-def write_tars(dataset: Path, folder: Path) -> list[str]:
-    """The training records as WebDataset shards: members KEY.pixels and KEY.cls of tar files, as many as shards."""
-    import tensorflow as tf
-
-    contract = records.read_contract(dataset)
-    folder.mkdir()
-    paths = []
-    for number, shard in enumerate(contract.splits["train"]):
-        path = folder / f"{number:05d}.tar"
-        with tarfile.open(path, "w") as tar:
-            batches = tf.data.TFRecordDataset(str(dataset / shard.filename)).batch(BATCH)
-            members = 0
-            for batch in batches:
-                parsed = records.parse_batch(batch, contract)
-                for image, label in zip(parsed["image"].numpy(), parsed["label"].numpy(), strict=True):
-                    for suffix, content in (("pixels", image.tobytes()), ("cls", str(label).encode())):
-                        info = tarfile.TarInfo(f"{number:05d}-{members:06d}.{suffix}")
-                        info.size = len(content)
-                        tar.addfile(info, io.BytesIO(content))
-                    members += 1
-        paths.append(str(path))
-    return paths
+def make_dataset(load: Load, folder: Path) -> int:
+    """Builds a dataset with the project's own builder into folder/dataset; returns its training records."""
+    if not (gallery := folder.parent / "gallery").exists():
+        write_gallery(gallery, paintings=load.paintings)
+    command = [sys.executable, "-m", "pipeline.build", f"--data_dir={gallery}", f"--output_dir={folder}", *load.flags]
+    subprocess.run([*command, "--splits=90/5/5", "--dedup=off"], check=True, stdout=subprocess.DEVNULL)
+    records.resolve_dataset_dir(folder / load.scheme).rename(folder / "dataset")
+    return records.read_contract(folder / "dataset").records("train")
 
 
-def ours(dataset: Path, epoch: int) -> int:
-    """Reads an epoch as training does; returns the number of records."""
-    from trainer.input import Stream, training_batches
+class Trial:
+    """Readers that can read; who cannot is put on record with the reason."""
 
-    stream = Stream(dataset, records.read_contract(dataset), BATCH, shuffle_mib=256, seed=0)
-    return sum(len(images) for images, _ in training_batches(stream, epoch))
+    def __init__(self, folder: Path, batch: int, seconds: float, absent: dict[str, str]) -> None:
+        """`folder` holds the dataset, and what the peers make of it."""
+        self.not_run = dict(absent)
+        self.workers: dict[str, int] = {}
+        self._folder, self._batch, self._seconds = folder, batch, seconds
 
+    def prepare(self) -> None:
+        """Writes the peers' files, and chooses how many processes each reads in."""
+        for name in (name for name in PEERS if name not in self.not_run):
+            if self._run(name, "--prepare") is None:
+                continue
+            rates = {}
+            for workers in TUNED.get(name, ()):
+                if seen := self.read(name, 0, workers):
+                    rates[workers] = seen["rate"]
+            if rates:
+                self.workers[name] = max(rates, key=lambda workers: rates[workers])
 
-def tfds(dataset: Path, epoch: int) -> int:
-    """The same with tensorflow-datasets, by https://www.tensorflow.org/datasets/performances."""
-    import tensorflow as tf
-    import tensorflow_datasets
+    def read(self, name: str, epoch: int, workers: int | None = None) -> dict[str, float] | None:
+        """Rate, first_batch_s and peak_mib of an epoch; None where the reader fails."""
+        workers = self.workers.get(name, 0) if workers is None else workers
+        flags = (f"--batch={self._batch}", f"--epoch={epoch}", f"--workers={workers}", f"--seconds={self._seconds}")
+        if (measured := self._run(name, *flags)) is None:
+            return None
+        return {**json.loads(measured.stdout.splitlines()[-1]), "peak_mib": measured.peak_mib}
 
-    builder = tensorflow_datasets.builder_from_directory(str(dataset))
-    config = tensorflow_datasets.ReadConfig(shuffle_seed=epoch)
-    read = builder.as_dataset(split="train", shuffle_files=True, read_config=config)
-    batches = read.shuffle(SHUFFLE_RECORDS, seed=epoch).batch(BATCH, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-    return sum(len(batch["image"]) for batch in batches)
-
-
-def _webdataset(paths: list[str]) -> int:
-    import webdataset
-
-    read = (
-        webdataset.WebDataset(paths, shardshuffle=len(paths), seed=0, empty_check=False)
-        .shuffle(SHUFFLE_RECORDS // 2)
-        .to_tuple("pixels", "cls")
-        .map_tuple(lambda pixels: np.frombuffer(pixels, np.uint8).reshape(64, 64, 3), int)
-        .batched(BATCH)
-    )
-    return sum(len(images) for images, _ in read)
-
-
-def web(pool: Pool, processes: int, tars: list[str]) -> int:
-    """The same with WebDataset, the shards dealt to processes."""
-    return sum(pool.map(_webdataset, [tars[number::processes] for number in range(processes)], chunksize=1))
-
-
-def limit(dataset: Path) -> int:
-    """Reads the shards and does nothing with them."""
-    import tensorflow as tf
-
-    shards = records.read_contract(dataset).splits["train"]
-    paths = [str(dataset / shard.filename) for shard in shards]
-    cores = os.cpu_count() or 1
-    batches = tf.data.TFRecordDataset(paths, num_parallel_reads=cores).batch(BATCH).prefetch(tf.data.AUTOTUNE)
-    return sum(len(batch) for batch in batches)
+    def _run(self, name: str, *flags: str) -> Any:
+        try:
+            command = [sys.executable, "-m", "benchmarks.readers", name, f"--folder={self._folder}", *flags]
+            return run(command, TF_CPP_MIN_LOG_LEVEL="2")
+        except Failed as failed:
+            if name in (OURS, LIMIT):
+                raise
+            self.not_run[name] = failed.reason
+            return None
 
 
-def rate(read: Callable[[], int]) -> float:
-    """Records per second."""
-    begun = time.perf_counter()
-    count = read()
-    return count / (time.perf_counter() - begun)
+def available() -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the peers that are installed, and why the others are not run."""
+    versions, absent = {}, {}
+    for peer, (_, distribution) in PEERS.items():
+        try:
+            versions[distribution] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
+    return versions, absent
+
+
+def measure(trial: Trial, rounds: int) -> dict[str, dict[str, Any]]:
+    """Reader -> "rates", "ours_is" (times), "of_limit", "first_batch_s", "peak_mib", each by round; and "workers"."""
+    trial.prepare()
+    trial.read(OURS, 0)  # the files are in the page cache
+    seen: dict[str, list[dict[str, float]]] = {}
+    for epoch in range(1, rounds + 1):
+        for name in (OURS, LIMIT, *PEERS):
+            if name not in trial.not_run and (read := trial.read(name, epoch)):
+                seen.setdefault(name, []).append(read)
+        print(
+            f"round {epoch}: " + ", ".join(f"{name} {some[-1]['rate']:.0f}/s" for name, some in seen.items()),
+            flush=True,
+        )
+    rates = {name: [each["rate"] for each in some] for name, some in seen.items() if len(some) == rounds}
+    return {
+        name: {
+            "rates": some,
+            "ours_is": [own / rate for own, rate in zip(rates[OURS], some, strict=True)],
+            "of_limit": [rate / best for rate, best in zip(some, rates[LIMIT], strict=True)],
+            "first_batch_s": [each["first_batch_s"] for each in seen[name]],
+            "peak_mib": [each["peak_mib"] for each in seen[name]],
+            "workers": trial.workers.get(name, 0),
+        }
+        for name, some in rates.items()
+    }
 
 
 def main() -> None:
-    """Measures, prints a table, writes benchmarks/results/read.json."""
+    """Measures, prints tables, writes benchmarks/results/read.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer records and rounds")
+    parser.add_argument("--quick", action="store_true", help="shorter readings, and one round of 256 px")
     parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
-    rounds = 3 if arguments.quick else arguments.rounds
-    paintings, samples = (72 if arguments.quick else 140), 1024  # an epoch of seconds: each pays its start-up once
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    processes = os.cpu_count() or 1
+    flags = parser.parse_args()
+    versions, absent = available()
+    speed, counts, not_run = {}, {}, dict(absent)
     scratch = Path(tempfile.mkdtemp(prefix="morelli-read-"))
     try:
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            dataset = make_dataset(scratch, paintings, samples)
-            tars = write_tars(dataset, scratch / "tars")
-            readers: dict[str, Callable[[int], int]] = {
-                "ours": lambda epoch: ours(dataset, epoch),
-                "tfds": lambda epoch: tfds(dataset, epoch),
-                "webdataset": lambda epoch: web(pool, 1, tars),
-                f"web x {processes}": lambda epoch: web(pool, processes, tars),
-                "limit": lambda epoch: limit(dataset),
-            }
-            seen: dict[str, list[float]] = {name: [] for name in readers}
-            for epoch in range(rounds + 1):
-                for name, read in readers.items():
-                    measured = rate(lambda read=read, epoch=epoch: read(epoch))  # type: ignore[misc]
-                    if epoch:  # the first round fills the page cache and loads code
-                        seen[name].append(measured)
-                if epoch:
-                    print(f"round {epoch}: " + ", ".join(f"{name} {rates[-1]:.0f}/s" for name, rates in seen.items()))
-        count = records.read_contract(dataset).records("train")
+        for title, load in LOADS.items():
+            rounds = (3 if title == "64 px" else 1) if flags.quick else flags.rounds
+            (scratch / load.scheme).mkdir()
+            counts[title] = make_dataset(load, scratch / load.scheme)
+            trial = Trial(scratch / load.scheme, load.batch, 1.5 if flags.quick else 5.0, absent)
+            speed[title] = measure(trial, rounds)
+            not_run |= trial.not_run
+            shutil.rmtree(scratch / load.scheme)
+            rows = []
+            for name, some in speed[title].items():
+                figures = [spread(some["rates"]), spread(some["ours_is"], 2), spread(some["of_limit"], 2)]
+                beside = [f"{statistics.median(some['first_batch_s']):.1f}", spread(some["peak_mib"])]
+                rows.append([name, *figures, *beside, str(some["workers"])])
+            print(f"\n{counts[title]:,} records of {title}, batches of {load.batch}, median (range) of {rounds}\n")
+            header = ["reader", "records/s", "ours is, times", "of the limit", "first batch, s", "peak MiB", "workers"]
+            print(table(header, rows), flush=True)
     finally:
         shutil.rmtree(scratch)
-    ratios = {
-        name: statistics.median(our / other for our, other in zip(seen["ours"], rates, strict=True))
-        for name, rates in seen.items()
-    }
-    rows = [[name, spread(rates), f"{ratios[name]:.2f}"] for name, rates in seen.items()]
-    print(f"\n{count:,} records of 64 px, batches of {BATCH}, {processes} cores, median of {rounds} rounds\n")
-    print(table(["reader", "records/s", "ours / it"], rows))
-    path = save("read", {"records": count, "rounds": rounds, "rates": seen, "ratios": ratios})
-    print(f"\ntargets: tfds 3, webdataset 5, limit 0.7. Written to {path}")
+    for name, reason in not_run.items():
+        print(f"{name}: not run: {reason}")
+    results = {"versions": versions, "not_run": not_run, "records": counts, "speed": speed}
+    print(f"written to {save('read', results)}")
 
 
 if __name__ == "__main__":

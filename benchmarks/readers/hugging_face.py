@@ -1,0 +1,41 @@
+"""Hugging Face datasets: Arrow files as an iterable of shards, shuffled by shard and in a buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.readers.crops import buffered, crops, side
+
+SHARDS = 16
+
+
+def prepare(folder: Path) -> None:
+    """Writes folder/arrow."""
+    import datasets
+
+    size = side(folder)
+    columns = {"image": datasets.Array3D((size, size, 3), "uint8"), "label": datasets.Value("int64")}
+    written = datasets.Dataset.from_generator(
+        lambda: ({"image": pixels, "label": label} for pixels, label in crops(folder)),
+        features=datasets.Features(columns),
+        cache_dir=str(folder / "arrow_cache"),
+        writer_batch_size=64,
+    )
+    written.save_to_disk(str(folder / "arrow"), num_shards=SHARDS)
+
+
+def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+    """In the `workers` processes of torch's DataLoader; with none, in this one."""
+    import datasets
+
+    stored = datasets.load_from_disk(str(folder / "arrow"))
+    read = stored.to_iterable_dataset(num_shards=SHARDS).with_format("numpy" if not workers else "torch")
+    read = read.shuffle(seed=epoch, buffer_size=buffered(side(folder)) // 8)
+    if not workers:
+        return ((each["image"], each["label"]) for each in read.iter(batch, drop_last_batch=True))
+    from torch.utils.data import DataLoader
+
+    loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True)
+    return ((each["image"], each["label"]) for each in loader)

@@ -1,0 +1,20 @@
+"""This project's input pipeline, as training runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.readers import SHUFFLE_MIB
+from pipeline import records
+
+
+def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+    """Threads of one process, whatever `workers`."""
+    from trainer.input import Stream, training_batches
+
+    del workers
+    dataset = folder / "dataset"
+    stream = Stream(dataset, records.read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
+    return iter(training_batches(stream, epoch))
