@@ -1,0 +1,171 @@
+"""The benchmarks compare equals: every builder and reader handles every crop once, and who is missing is named."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import all as together
+from benchmarks import build, builders, charts, read, readers, recipe, restart
+from benchmarks.builders.pictures import cut, paintings
+from benchmarks.measure import Failed, run
+from benchmarks.readers.crops import crops
+from pipeline.records import Scheme
+from tests.datasets import make_dataset
+from trainer.recipe import read as read_recipe
+
+SCHEME = Scheme.parse("crop64x16")
+
+
+def installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gallery")
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (100, 120, 3), np.uint8)
+        path = folder / f"Artist {number % 2}" / f"{number}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return folder
+
+
+def test_a_painting_is_cut_as_the_scheme_says_and_alike_for_every_peer(gallery: Path) -> None:
+    found = paintings(gallery)
+    assert sorted(painting.label for painting in found) == [0, 0, 0, 1, 1, 1]
+    first, again = cut(found[0], SCHEME), cut(found[0], SCHEME)
+    assert np.shape(first) == (16, 64, 64, 3)
+    np.testing.assert_array_equal(first, again)
+    assert np.shape(cut(found[0], Scheme.parse("reshape256"))) == (1, 256, 256, 3)
+
+
+@pytest.mark.parametrize("peer", ["afternoon", "beam", "tfds", "tfds_beam"])
+def test_builders_of_tfrecords_write_every_crop_once(peer: str, gallery: Path, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    run(build.command(peer, gallery, tmp_path / "out", "crop64x16", 2))
+    paths = [str(path) for path in (tmp_path / "out").rglob("*tfrecord*") if path.is_file()]
+    seen = {}
+    for record in tf.data.TFRecordDataset(paths).as_numpy_iterator():
+        feature = tf.train.Example.FromString(record).features.feature
+        seen[feature["image"].bytes_list.value[0]] = feature["label"].int64_list.value[0]
+    expected = {
+        picture.tobytes(): painting.label for painting in paintings(gallery) for picture in cut(painting, SCHEME)
+    }
+    assert seen == expected
+
+
+@pytest.mark.parametrize(("peer", "pattern"), [("web", "*.tar"), ("mosaic", "*.mds")])
+def test_other_builders_write_their_own_format(peer: str, pattern: str, gallery: Path, tmp_path: Path) -> None:
+    if not installed(builders.PEERS[peer][1]):
+        pytest.skip(f"{builders.PEERS[peer][1]} of the extra [benchmarks] is not installed")
+    run(build.command(peer, gallery, tmp_path / "out", "crop64x16", 2))
+    written = sum(path.stat().st_size for path in (tmp_path / "out").rglob(pattern))
+    assert written > 6 * 16 * 64 * 64 * 3
+
+
+@pytest.mark.parametrize("peer", [readers.OURS, *readers.PEERS])
+def test_readers_give_every_crop_with_its_label(peer: str, tmp_path: Path) -> None:
+    distribution = readers.PEERS.get(peer, ("", "tensorflow"))[1]
+    if not installed(distribution) or (peer in ("web", "mosaic") and not installed("torch")):
+        pytest.skip(f"{distribution} of the extra [benchmarks] is not installed")
+    make_dataset(tmp_path, paintings=20, scheme="crop32x4").rename(tmp_path / "dataset")
+    script = f"""
+import sys; from pathlib import Path
+from benchmarks.readers import {peer} as peer
+folder = Path(sys.argv[1])
+if hasattr(peer, "prepare"): peer.prepare(folder)
+pictures = sum(len(labels) for _, labels in peer.batches(folder, 1, 0, 1))
+batch = next(peer.batches(folder, 4, 0, 1))
+print(pictures, *batch[0].shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+    )
+    records = sum(1 for _ in crops(tmp_path))
+    assert done.stdout.split() == [str(records), "4", "32", "32", "3"]
+
+
+@pytest.mark.parametrize("benchmark", [build, read])
+def test_a_peer_that_is_not_installed_is_named(
+    benchmark: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(benchmark.PEERS, "absent", ("nobody", "no-such-distribution"))  # type: ignore[attr-defined]
+    _, absent = benchmark.available()  # type: ignore[attr-defined]
+    assert "no-such-distribution is not installed" in absent["absent"]
+
+
+def test_a_command_that_fails_says_what_it_said_last() -> None:
+    with pytest.raises(Failed) as failed:
+        run([sys.executable, "-c", "import sys; print('x' * 10**6, file=sys.stderr); sys.exit('no room')"])
+    assert failed.value.reason == "no room"
+
+
+def test_a_kill_is_described_by_what_it_left() -> None:
+    whole = {"a": (10, 1), "b": (10, 1), "c": (10, 1)}
+    killed = {"a": (10, 2), "b": (4, 2), "c.partial": (1, 2)}
+    end = {"a": (10, 2), "b": (10, 3), "c": (10, 3), "c.partial": (1, 2)}
+    said = restart.describe(killed, whole, end, None)
+    assert said == "1 of 3 files are kept; 1 cut off under a final name; 1 left over"
+
+
+def test_every_peer_has_a_name_and_a_module() -> None:
+    for package in (builders, readers):
+        for peer in package.PEERS:
+            assert charts.NAMES[peer]
+            assert importlib.util.find_spec(f"{package.__name__}.{peer}")
+
+
+def test_charts_and_targets_come_from_the_results(tmp_path: Path) -> None:
+    def speed(**rates: list[float]) -> dict[str, dict[str, list[float]]]:
+        return {
+            name: {
+                "rates": some,
+                "ours_is": [own / rate for own, rate in zip(rates["morelli"], some, strict=True)],
+                "of_limit": [rate / 400 for rate in some],
+            }
+            for name, some in rates.items()
+        }
+
+    built = speed(
+        limit=[400, 400], morelli=[200, 210], writing=[300, 310], tfds_beam=[50, 60], afternoon=[250, 240]
+    )
+    results = {
+        "build": {
+            "speed": {"crop64x16": built},
+            "memory": {"morelli": {"1000": 400, "4000": 402}, "beam": {"1000": 700, "4000": 1500}},
+        }
+    }
+    results = json.loads(json.dumps(results))
+    [bars, curves] = charts.draw(results, tmp_path)
+    texts = [" ".join(ElementTree.parse(path).getroot().itertext()) for path in (bars, curves)]
+    assert all(name in texts[0] for name in ("morelli", "TFDS on Beam", "limit 400"))
+    assert "Beam, WriteToTFRecord, 1,500" in texts[1]
+    before = bars.read_bytes()
+    charts.draw(results, tmp_path)
+    assert bars.read_bytes() == before
+    assert [holds for _, _, holds in together.targets(results)] == [False, True, False, True]
+
+
+@pytest.mark.parametrize("name", recipe.CONTENDERS)
+def test_every_contender_is_a_recipe_that_can_be_run(name: str, tmp_path: Path) -> None:
+    contender = recipe.CONTENDERS[name]
+    path = tmp_path / "contender.flags"
+    changes = (*contender.changes, f"--dataset_dir=datasets/{contender.dataset}")
+    path.write_text("\n".join([(recipe.RECIPES / contender.recipe).read_text(), *changes]))
+    assert read_recipe(path).scheme.name == contender.dataset
