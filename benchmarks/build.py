@@ -28,7 +28,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.builders import PEERS
+from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, originals
 from benchmarks.measure import Failed, Measured, run, save, spread, table
 
@@ -101,9 +101,9 @@ class Trial:
         self.not_run = dict(absent)
         self._output, self._workers = scratch / "built", workers
 
-    def contenders(self, among: Iterable[str]) -> list[str]:
-        """Those that still run."""
-        return [name for name in among if name not in self.not_run]
+    def contenders(self, among: Iterable[str], scheme: str) -> list[str]:
+        """Those that still run, and can make such pictures."""
+        return [name for name in among if name not in self.not_run and (name, scheme) not in CANNOT]
 
     def build(self, contender: str, data: Path, scheme: str) -> Measured | None:
         """A measured build; None where the contender fails."""
@@ -112,18 +112,18 @@ class Trial:
         except Failed as failed:
             if contender == OURS:
                 raise
-            self.not_run[contender if scheme == CROPS else f"{contender}, {scheme}"] = failed.reason
+            self.not_run[contender] = failed.reason
             return None
 
     def speed(self, data: Path, scheme: str, rounds: int) -> tuple[Rounds, Rounds]:
         """Contender -> paintings per second, round by round; and peak MiB alike."""
         paths = [str(path) for path in sorted(data.rglob("*.jpg"))]
-        rates: Rounds = {name: [] for name in (LIMIT, OURS, WRITING, SURVEY, *self.contenders(PEERS))}
-        peaks: Rounds = {name: [] for name in (OURS, *self.contenders(PEERS))}
+        rates: Rounds = {name: [] for name in (LIMIT, OURS, WRITING, SURVEY, *self.contenders(PEERS, scheme))}
+        peaks: Rounds = {name: [] for name in (OURS, *self.contenders(PEERS, scheme))}
         limit(paths, self._workers)  # the files are in the page cache
         for number in range(rounds):
             rates[LIMIT].append(limit(paths, self._workers))
-            for name in (OURS, *self.contenders(PEERS)):
+            for name in (OURS, *self.contenders(PEERS, scheme)):
                 if (built := self.build(name, data, scheme)) is None:
                     continue
                 rates[name].append(len(paths) / built.seconds)
@@ -139,10 +139,10 @@ class Trial:
         self, sources: list[Path], scratch: Path, sizes: list[int], among: list[str]
     ) -> dict[str, dict[int, float]]:
         """Contender -> number of paintings -> peak MiB of its process tree."""
-        peaks: dict[str, dict[int, float]] = {name: {} for name in self.contenders(among)}
+        peaks: dict[str, dict[int, float]] = {name: {} for name in self.contenders(among, CROPS)}
         for size in sizes:
             data = multiply(sources, size, scratch / f"gallery-{size}")
-            for name in self.contenders(among):
+            for name in self.contenders(among, CROPS):
                 if built := self.build(name, data, CROPS):
                     peaks[name][size] = built.peak_mib
             shutil.rmtree(data)
@@ -202,6 +202,8 @@ def main() -> None:
         print(f"\n{table(['peak MiB at', *(f'{size:,}' for size in sizes)], rows)}")
         own = memory[OURS]
         print(f"ours at {sizes[-1]:,} paintings is {own[sizes[-1]] / own[sizes[0]]:.3f} of that at {sizes[0]:,}")
+    for (peer, scheme), reason in CANNOT.items():
+        print(f"{peer}: not in {scheme}: {reason}")
     for peer, reason in trial.not_run.items():
         print(f"{peer}: not run: {reason}")
     results = {"workers": flags.workers, "paintings": paintings, "speed": speed, "memory": memory}

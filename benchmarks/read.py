@@ -2,8 +2,9 @@
 
 The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
 Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
-Rates leave out the first batch, which stands beside them in seconds from the call, imports included; memory is that of
-the whole process tree. Ratios are taken within a round: a busy machine slows all.
+Rates are those of a second epoch, its start and the filling of shuffle buffers included; the first batch of the first
+epoch stands beside them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within
+a round: a busy machine slows all.
 
 "limit" reads the same shards through TFRecordDataset, in batches, neither shuffled nor parsed.
 """

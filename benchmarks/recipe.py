@@ -54,9 +54,9 @@ class Contender:
 CONTENDERS = {
     ORIGINAL: Contender("crop64x16", "crop64x16_mobilenet_d0.7_l2_1e-3.flags", ("--l2=1e-4", "--epochs=11")),
     BEST: Contender(),
-    "crops, not windows of the whole": Contender("crop64x16", changes=("--augment=strong", "--epochs=10")),
-    "no windows": Contender(changes=("--augment=strong",)),
-    "no mixing, weaker jitter": Contender(changes=("--augment=light",)),
+    "crops, not windows of the whole": Contender("crop64x16", changes=("--norandom_resized_crop", "--epochs=10")),
+    "no windows": Contender(changes=("--norandom_resized_crop",)),
+    "no mixing, erasing or strong jitter": Contender(changes=("--augment=light",)),
     "no balance": Contender(changes=("--class_balance=none",)),
     "no label smoothing": Contender(changes=("--label_smoothing=0",)),
     "no averaged weights": Contender(changes=("--ema=0",)),

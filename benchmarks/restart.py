@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.build import CROPS, OURS, available, command
-from benchmarks.builders import PEERS
+from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, originals
 from benchmarks.measure import Failed, run, save, table
 
@@ -118,7 +118,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     flags = parser.parse_args()
     paintings, rounds = (1000, 1) if flags.quick else (4000, flags.rounds)
-    among = ["afternoon", "tfds", "web", "mosaic"] if flags.quick else [name for name in PEERS if name != "img2"]
+    among = (
+        ["afternoon", "tfds", "web", "mosaic"]
+        if flags.quick
+        else [name for name in PEERS if (name, CROPS) not in CANNOT]
+    )
     versions, not_run = available()
     seen: dict[str, list[Restart]] = {}
     with tempfile.TemporaryDirectory() as name:

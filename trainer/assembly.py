@@ -187,6 +187,7 @@ def _stream(config: Config, folder: Path, place: devices.Place) -> input.Stream:
         shuffle_mib=config.shuffle_mib,
         seed=config.seed,
         augmentation=config.augment,
+        resized_crop=config.random_resized_crop,
         class_counts=_class_counts(folder, dataset, contract) if config.class_balance == "sampling" else None,
         worker=place.worker,
         workers=place.workers,

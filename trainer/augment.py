@@ -7,27 +7,31 @@ Levels:
   none    nothing
   light   horizontal flips; brightness, contrast and saturation vary by up to 10%: photographs of paintings differ by
           more than that. Hue is left alone: palette is part of a hand.
-  windows light, on a random window of each image, a fifth to all of its area, enlarged to the whole (Szegedy et al.
-          2014, arXiv:1409.4842): an endless supply of crops, at many scales, where records show much of a painting
   strong  light at 30%, a random rectangle erased from one image in four (Zhong et al. 2017, arXiv:1708.04896), and
           each batch mixed with itself: mixup (Zhang et al. 2017, arXiv:1710.09412) or CutMix (Yun et al. 2019,
           arXiv:1905.04899) by turns, with targets mixed alike
+
+Beside each level, random_resized_crop takes a random window of each image, a fifth to all of its area, and enlarges it
+to the whole (Szegedy et al. 2014, arXiv:1409.4842): an endless supply of crops, at many scales, where records show much
+of a painting.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-LEVELS = ("none", "light", "windows", "strong")
+LEVELS = ("none", "light", "strong")
 
-_JITTER = {"light": 0.1, "windows": 0.1, "strong": 0.3}
+_JITTER = {"light": 0.1, "strong": 0.3}
 _SMALLEST_WINDOW = 0.2  # of the image's area
 _ASPECT = 4 / 3  # of windows, at most
 _ERASED = 0.25  # share of images that lose a rectangle
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def augment(images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, level: str) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(
+    images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, level: str, resized_crop: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Augments a batch.
 
     Args:
@@ -35,17 +39,19 @@ def augment(images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, level: str) 
       targets: float32[batch, classes], rows sum to 1.
       seed: int64[2], different for every batch of a run.
       level: one of LEVELS.
+      resized_crop: whether each image is one of `random_resized_crop`.
 
     Returns:
       Images and targets of the same shapes and dtypes.
     """
-    if level == "none":
+    if level == "none" and not resized_crop:
         return images, targets
     flips, colours, holes, mixture, places = tf.unstack(tf.random.split(seed, 5))
-    pixels = tf.cast(flip(images, flips), tf.float32)
-    if level == "windows":
-        pixels = window(pixels, places)
-    pixels = jitter(pixels, colours, _JITTER[level])
+    pixels = tf.cast(images if level == "none" else flip(images, flips), tf.float32)
+    if resized_crop:
+        pixels = random_resized_crop(pixels, places)
+    if level != "none":
+        pixels = jitter(pixels, colours, _JITTER[level])
     if level == "strong":
         pixels = erase(pixels, holes)
         pixels, targets = mix(pixels, targets, mixture)
@@ -58,7 +64,7 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(chosen, tf.reverse(images, [2]), images)
 
 
-def window(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def random_resized_crop(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Enlarges a random window of each image to the image's size.
 
     Areas are uniform in `_SMALLEST_WINDOW` .. 1, aspects log-uniform up to `_ASPECT` either way; what would reach

@@ -16,7 +16,7 @@ BACKBONES = ("ResNet8", "MobileNet", "MobileNetV3Small", "EfficientNetV2B0", "Re
 OPTIMIZERS = ("adam", "adamw", "sgd", "lion")
 SCHEDULES = ("constant", "cosine")
 CLASS_BALANCES = ("none", "weights", "sampling", "logit_adjust")
-AUGMENTATIONS = ("none", "light", "windows", "strong")
+AUGMENTATIONS = ("none", "light", "strong")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 STRATEGIES = ("none", "mirrored", "multiworker")
 
@@ -52,6 +52,7 @@ class Config:
     label_smoothing: float
     class_balance: str
     augment: str
+    random_resized_crop: bool
     ema: float
     early_stop: int
     shuffle_mib: int

@@ -43,6 +43,7 @@ class Stream:
         the pieces in which it is read, and the tensor they are put together in.
       seed: of order and augmentation.
       augmentation: a level of `trainer.augment`.
+      resized_crop: whether its `random_resized_crop` is on.
       class_counts: int64[shards, classes] to emit all classes equally often; None emits each record once.
       worker, workers: this process takes the `worker`-th of `workers` equal parts of each batch.
     """
@@ -53,6 +54,7 @@ class Stream:
     shuffle_mib: int
     seed: int
     augmentation: str = "none"
+    resized_crop: bool = False
     class_counts: np.ndarray | None = None
     worker: int = 0
     workers: int = 1
@@ -99,7 +101,7 @@ def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Data
         image, label = (tensor[start : start + stream.part] for tensor in batch)
         # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
         seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
-        return augment.augment(image, tf.one_hot(label, classes), seed, stream.augmentation)
+        return augment.augment(image, tf.one_hot(label, classes), seed, stream.augmentation, stream.resized_crop)
 
     numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + 1) * steps)
     batches = tf.data.Dataset.zip(numbers, shuffled).map(prepare, num_parallel_calls=PARALLEL)

@@ -157,10 +157,14 @@ flags.DEFINE_enum(
     "augment",
     "light",
     allowed.AUGMENTATIONS,
-    "light: flips and a little of brightness, contrast and saturation. windows: light, and a random window of any "
-    "scale; for reshaped paintings and large crops, best with --input_size at half their size. strong: more of light, "
-    "random erasing, mixup and CutMix; for long runs where validation falls behind training. none: to measure, or for "
-    "very short runs.",
+    "light: flips and a little of brightness, contrast and saturation. strong: more of it, random erasing, mixup and "
+    "CutMix; for long runs where validation falls behind training. none: to measure, or for very short runs.",
+)
+flags.DEFINE_bool(
+    "random_resized_crop",
+    False,
+    "Show a random window of each picture, a fifth of it or more, enlarged to the whole. Turn on for reshaped "
+    "paintings and large crops, with --input_size at half their size or less; crops of 64 px have nothing to spare.",
 )
 flags.DEFINE_float(
     "ema",

@@ -77,7 +77,7 @@ def estimate(
     """
     size = stream.contract.scheme.size
     pictures = stream.part * size * size * 3
-    per_picture = pictures * (1 + (_FLOAT if stream.augmentation != "none" else 0))
+    per_picture = pictures * (1 + (_FLOAT if stream.augmentation != "none" or stream.resized_crop else 0))
     weights = sum(math.prod(variable.shape) for variable in network.model.weights) * _FLOAT
     examples = stream.batch_size // replicas
     values = sum(math.prod(shape) for shape in _output_shapes(network.model))

@@ -102,13 +102,15 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
-def input_bound(fraction: float, shuffle_mib: int, augment: str) -> str:
+def input_bound(fraction: float, shuffle_mib: int, augment: str, resized_crop: bool) -> str:
     """What to tell of the share of time spent waiting for data; empty where it is small."""
     if fraction < _INPUT_BOUND:
         return ""
     cures = ["put the dataset on a faster disk or near the machine"]
     if augment != "none":
         cures.insert(0, f"turn down --augment={augment}")
+    if resized_crop:
+        cures.insert(0, "turn off --random_resized_crop")
     if shuffle_mib > 64:
         cures.append(f"if it happens at the start of an epoch, lower --shuffle_mib={shuffle_mib}")
     return f"Input-bound: {fraction:.0%} of the time went by waiting for data. {'; '.join(cures).capitalize()}."

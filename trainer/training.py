@@ -150,7 +150,9 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
         runfolder.write_history(run.folder, at.history)
         runfolder.write_events(run.folder, line)
         print(progress.epoch_line(line, config.epochs), flush=True)
-        hint = progress.input_bound(line["data_wait_fraction"], config.shuffle_mib, config.augment)
+        hint = progress.input_bound(
+            line["data_wait_fraction"], config.shuffle_mib, config.augment, config.random_resized_crop
+        )
         if hint:
             logging.warning(hint)
 

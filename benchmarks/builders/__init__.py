@@ -17,3 +17,4 @@ PEERS = {
     "img2": ("img2dataset on file:// addresses, JPEG in tar files", "img2dataset"),
 }
 """Module -> what it is, and the distribution it needs."""
+CANNOT = {("img2", "crop64x16"): "it cannot cut windows out of a picture"}

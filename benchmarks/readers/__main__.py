@@ -29,11 +29,10 @@ if __name__ == "__main__":  # worker processes import this file again
             peer.prepare(flags.folder)
     else:
         called = time.perf_counter()
-        stream = peer.batches(flags.folder, flags.batch, flags.epoch, flags.workers)
-        next(stream)
-        begun = now = time.perf_counter()
+        next(peer.batches(flags.folder, flags.batch, flags.epoch + 1, flags.workers))
+        begun = now = time.perf_counter()  # everything is imported and traced
         read = 0
-        for pictures, _ in stream:
+        for pictures, _ in peer.batches(flags.folder, flags.batch, flags.epoch, flags.workers):
             read += len(pictures)
             now = time.perf_counter()
             if now > begun + flags.seconds:

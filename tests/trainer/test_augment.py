@@ -17,20 +17,21 @@ def seed(number: int) -> tf.Tensor:
     return tf.constant([7, number], tf.int64)
 
 
+@pytest.mark.parametrize("resized_crop", [False, True])
 @pytest.mark.parametrize("level", augment.LEVELS)
-def test_shapes_dtypes_and_the_mass_of_targets_stay(level: str) -> None:
+def test_shapes_dtypes_and_the_mass_of_targets_stay(level: str, resized_crop: bool) -> None:
     images, targets = pictures()
     for number in range(4):
-        out, mixed = augment.augment(images, targets, seed(number), level)
+        out, mixed = augment.augment(images, targets, seed(number), level, resized_crop)
         assert out.dtype == tf.uint8
         assert out.shape == images.shape
         np.testing.assert_allclose(tf.reduce_sum(mixed, 1), 1, atol=1e-6)
 
 
-@pytest.mark.parametrize("level", ["light", "windows", "strong"])
-def test_the_same_seed_gives_the_same_batch_and_another_seed_another(level: str) -> None:
+@pytest.mark.parametrize(("level", "resized_crop"), [("none", True), ("light", False), ("strong", True)])
+def test_the_same_seed_gives_the_same_batch_and_another_seed_another(level: str, resized_crop: bool) -> None:
     images, targets = pictures()
-    first, again, other = (augment.augment(images, targets, seed(n), level)[0].numpy() for n in (1, 1, 2))
+    first, again, other = (augment.augment(images, targets, seed(n), level, resized_crop)[0].numpy() for n in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -93,7 +94,7 @@ def test_windows_are_parts_of_the_image_enlarged_to_the_whole() -> None:
     size = 33
     row, column = np.meshgrid(np.arange(size), np.arange(size), indexing="ij")
     image = np.stack([row, column, np.zeros_like(row)], -1).astype(np.float32)
-    out = augment.window(tf.constant(np.tile(image, (200, 1, 1, 1))), seed(3)).numpy()
+    out = augment.random_resized_crop(tf.constant(np.tile(image, (200, 1, 1, 1))), seed(3)).numpy()
     assert out.shape == (200, size, size, 3)
     assert out.min() >= 0
     assert out.max() <= size - 1

@@ -34,6 +34,7 @@ DEFAULTS = {
     "label_smoothing": 0.1,
     "class_balance": "none",
     "augment": "light",
+    "random_resized_crop": False,
     "ema": 0.999,
     "early_stop": 0,
     "shuffle_mib": 256,

@@ -226,10 +226,11 @@ def test_device_memory_is_held_against_the_device() -> None:
 
 
 def test_being_input_bound_is_said_with_the_flags_to_turn() -> None:
-    assert progress.input_bound(0.02, 256, "strong") == ""
-    said = progress.input_bound(0.4, 256, "strong")
+    assert progress.input_bound(0.02, 256, "strong", True) == ""
+    said = progress.input_bound(0.4, 256, "strong", True)
     assert "40% of the time" in said
     assert "--augment=strong" in said
+    assert "--random_resized_crop" in said
     assert "--shuffle_mib=256" in said
 
 
