@@ -38,7 +38,15 @@ EXTRAS = {
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
-    "benchmarks": ["webdataset>=1.0"],
+    "benchmarks": [
+        "array_record>=0.8",
+        "datasets>=4,<5",
+        "grain>=0.2.18",
+        "img2dataset>=1.47",
+        "mosaicml-streaming>=0.13",
+        "torch>=2.6",
+        "webdataset>=1.0",
+    ],
     "download": ["kagglehub>=1.0"],
     "dev": [
         "hypothesis>=6.100",

@@ -43,6 +43,9 @@ def targets(results: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
             ((name, ratio) for name, ratio in ratios.items() if name != "ours"), key=lambda each: each[1]
         )
         yield f"reading {load} ahead of every peer", f"{ratio:.2f} of {charts.NAMES[nearest]}", ratio > 1
+    if peaks := list(results.get("train", {}).get("peak_mib", {}).get("streamed", {}).values()):
+        growth = peaks[-1] / peaks[0]
+        yield "memory of training within 1.05 times", f"{growth:.2f}", growth <= 1.05
     for augment, ratio in results.get("train", {}).get("ratios", {}).items():
         yield f"training at 0.97 of memory-fed, augmentation {augment}", f"{ratio:.3f}", ratio >= 0.97
 

@@ -28,6 +28,8 @@ NAMES = {
     "plain": "tf.data, parsed by the batch",
     "single": "tf.data, parsed one by one",
     "keras_files": "Keras, image_dataset_from_directory",
+    "streamed": "morelli",
+    "numpy array": "one numpy array",
     "grain_arrays": "Grain, ArrayRecord",
     "hugging_face": "Hugging Face datasets",
 }
@@ -59,11 +61,11 @@ def bars(rates: Mapping[str, Sequence[float]], ours: str, limit: float, title: s
     _save(figure, path)
 
 
-def curves(peaks: Mapping[str, Mapping[str, float]], ours: str, title: str, path: Path) -> None:
+def curves(peaks: Mapping[str, Mapping[str, float | None]], ours: str, title: str, path: Path) -> None:
     """Peak memory against the number of paintings, named at each curve's end.
 
     Args:
-      peaks: contender -> number of paintings -> MiB.
+      peaks: contender -> number of paintings -> MiB; None where it ran out of memory.
       ours: of the contenders, the one that stands out.
       title: of the chart.
       path: of the SVG file.
@@ -71,16 +73,22 @@ def curves(peaks: Mapping[str, Mapping[str, float]], ours: str, title: str, path
     figure, axes = _figure(3.4, title)
     ends = []
     for name, some in peaks.items():
-        counts = [int(count) for count in some]
+        held = {int(count): peak for count, peak in some.items() if peak is not None}
         colour = OURS if name == ours else OTHERS
-        axes.plot(counts, list(some.values()), "o-", color=colour, linewidth=2 if name == ours else 1.2, markersize=4)
-        ends.append((list(some.values())[-1], counts[-1], name))
-    span = max(value for value, _, _ in ends)
+        axes.plot(
+            list(held), list(held.values()), "o-", color=colour, linewidth=2 if name == ours else 1.2, markersize=4
+        )
+        last = max(held)
+        label = f"{NAMES[name]}, {held[last]:,.0f}"
+        if len(held) < len(some):
+            label += f"; at {min(int(count) for count in some if int(count) not in held):,} out of memory"
+        ends.append((held[last], last, label, name))
+    span = max(value for value, *_ in ends)
     at = float("-inf")
-    for value, count, name in sorted(ends):
+    for value, count, label, name in sorted(ends):
         at = max(value, at + 0.055 * span)  # names do not lie upon each other
         axes.annotate(
-            f"{NAMES[name]}, {value:,.0f}",
+            label,
             (count, at),
             (6, 0),
             textcoords="offset points",
@@ -117,6 +125,9 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
     if built.get("memory"):
         paths.append(folder / "benchmark-memory.svg")
         curves(built["memory"], "morelli", "Building crop64x16: peak memory of all processes", paths[-1])
+    if fed := results.get("train", {}).get("peak_mib"):
+        paths.append(folder / "benchmark-training-memory.svg")
+        curves(fed, "streamed", "Training on crops 64x16: peak memory", paths[-1])
     for load, contenders in read.get("speed", {}).items():
         rates = {name: some["rates"] for name, some in contenders.items() if name in NAMES}
         limit = statistics.median(contenders["limit"]["rates"])

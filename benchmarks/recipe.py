@@ -5,8 +5,9 @@
     cpu_best   the recipe; scored per painting
     the rest   the recipe with one thing changed
 
-All see the same split, and train for as long as cpu_best or longer. Runs are kept in --runs: what is finished is not
-run again, what was cut off goes on. Tune on --split=validation; the test split is for the last word.
+All see the same split and as many pictures as cpu_best; the original has 21 epochs, 20 minutes on two cores, which is
+more. Runs are kept in --runs: what is finished is not run again, what was cut off goes on. Tune on --split=validation;
+the test split is for the last word.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from trainer.scores import Tally
 RECIPES = Path(__file__).parent.parent / "trainer" / "recipes"
 ORIGINAL = "original"
 BEST = "cpu_best"
-MEASURES = ("top1", "macro_f1")
+MEASURES = ("macro_f1", "top1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +45,33 @@ class Contender:
       dataset: name of its scheme.
       recipe: flagfile it starts from.
       changes: flags that differ from it.
+      epochs: if not as many as show the recipe's number of pictures.
     """
 
     dataset: str = "reshape160"
     recipe: str = f"{BEST}.flags"
     changes: tuple[str, ...] = ()
+    epochs: int | None = None
+
+    def command(self, epochs: int, seed: int, datasets: Path, run: Path) -> list[str]:
+        """That trains it, where `epochs` of the recipe's dataset are asked for."""
+        own = self.epochs or max(1, epochs // Scheme.parse(self.dataset).samples)
+        places = (f"--dataset_dir={datasets / self.dataset}", f"--run_dir={run}", f"--seed={seed}", f"--epochs={own}")
+        flagfile = f"--flagfile={RECIPES / self.recipe}"
+        return [sys.executable, "-m", "trainer.main", flagfile, *self.changes, *places]
 
 
 CONTENDERS = {
-    ORIGINAL: Contender("crop64x16", "crop64x16_mobilenet_d0.7_l2_1e-3.flags", ("--l2=1e-4", "--epochs=11")),
+    ORIGINAL: Contender("crop64x16", "crop64x16_mobilenet_d0.7_l2_1e-3.flags", ("--l2=1e-4",), epochs=21),
     BEST: Contender(),
-    "crops, not windows of the whole": Contender("crop64x16", changes=("--norandom_resized_crop", "--epochs=10")),
+    "crops, not windows of the whole": Contender("crop64x16", changes=("--norandom_resized_crop", "--warmup=1")),
     "no windows": Contender(changes=("--norandom_resized_crop",)),
     "no mixing, erasing or strong jitter": Contender(changes=("--augment=light",)),
     "no balance": Contender(changes=("--class_balance=none",)),
     "no label smoothing": Contender(changes=("--label_smoothing=0",)),
     "no averaged weights": Contender(changes=("--ema=0",)),
     "constant learning rate": Contender(changes=("--schedule=constant",)),
-    "no weight decay": Contender(changes=("--weight_decay=0",)),
     "MobileNetV3Small": Contender(changes=("--backbone=MobileNetV3Small",)),
-    "MobileNet": Contender(changes=("--backbone=MobileNet",)),
 }
 
 
@@ -97,14 +105,11 @@ def score(run: Path, split: str, unit: str) -> Score:
     )
 
 
-def train(name: str, seed: int, datasets: Path, runs: Path) -> Path:
+def train(name: str, epochs: int, seed: int, datasets: Path, runs: Path) -> Path:
     """Runs a contender, unless it has run; returns its folder."""
-    contender = CONTENDERS[name]
     run = runs / name.replace(",", "").replace(" ", "_") / f"seed{seed}"
     if not (run / "results.json").exists():
-        command = [sys.executable, "-m", "trainer.main", f"--flagfile={RECIPES / contender.recipe}"]
-        own = (f"--dataset_dir={datasets / contender.dataset}", f"--run_dir={run}", f"--seed={seed}")
-        subprocess.run([*command, *contender.changes, *own], check=True)
+        subprocess.run(CONTENDERS[name].command(epochs, seed, datasets, run), check=True)
     return run
 
 
@@ -132,6 +137,7 @@ def main() -> None:
     parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="where datasets are, or are built")
     parser.add_argument("--runs", type=Path, default=Path("runs/recipe"))
     parser.add_argument("--seeds", type=int, default=3, help="of the original's way and of cpu_best; the rest has one")
+    parser.add_argument("--epochs", type=int, default=250, help="of cpu_best; fewer to try ingredients in less time")
     parser.add_argument("--split", choices=("validation", "test"), default="validation", help="to judge on")
     parser.add_argument("--only", nargs="*", choices=CONTENDERS, help="contenders; default: all")
     flags = parser.parse_args()
@@ -140,7 +146,7 @@ def main() -> None:
     scores: dict[str, list[Score]] = {}
     for name in names:
         seeds = flags.seeds if name in (ORIGINAL, BEST) else 1
-        runs = [train(name, seed, flags.datasets, flags.runs) for seed in range(seeds)]
+        runs = [train(name, flags.epochs, seed, flags.datasets, flags.runs) for seed in range(seeds)]
         scores[name] = [score(run, flags.split, "crop" if name == ORIGINAL else "painting") for run in runs]
     rows, results = [], {}
     for name, some in scores.items():
@@ -150,11 +156,12 @@ def main() -> None:
         gaps = {measure: [each.train[measure] - each.point[measure] for each in some] for measure in MEASURES}
         seconds = [each.seconds for each in some]
         results[name] = {**reached, "gap": gaps, "seconds": seconds, "recipe_gains": gain, "interval": bounds}
-        figures = [spread(values, 3) for values in (reached["macro_f1"], reached["top1"], gaps["top1"])]
+        figures = [spread(values, 3) for values in (*reached.values(), *gaps.values())]
         gained = f"{gain:+.3f} [{bounds[0]:+.3f}, {bounds[1]:+.3f}]" if name != BEST else ""
         rows.append([name, *figures, gained, spread(seconds)])
-    header = ["way", "macro-F1", "top-1", "top-1 in training, less this", "cpu_best's macro-F1 is higher by", "seconds"]
+    header = ["way", "macro-F1", "top-1", "macro-F1 gap", "top-1 gap", "cpu_best's macro-F1 is higher by", "seconds"]
     print(table(header, rows))
+    print("Gaps are what the training split scores higher.")
     print(f"written to {save('recipe', {'split': flags.split, 'results': results})}")
 
 

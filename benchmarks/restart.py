@@ -117,11 +117,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     flags = parser.parse_args()
-    paintings, rounds = (1000, 1) if flags.quick else (4000, flags.rounds)
+    paintings, rounds = (500, 1) if flags.quick else (2000, flags.rounds)
     among = (
-        ["afternoon", "tfds", "web", "mosaic"]
-        if flags.quick
-        else [name for name in PEERS if (name, CROPS) not in CANNOT]
+        ["afternoon", "tfds_beam", "mosaic"] if flags.quick else [name for name in PEERS if (name, CROPS) not in CANNOT]
     )
     versions, not_run = available()
     seen: dict[str, list[Restart]] = {}

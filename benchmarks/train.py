@@ -1,11 +1,12 @@
 """python -m benchmarks.train: what streaming costs a training step, what resuming costs, and whether memory stays flat.
 
-stream   examples/s of MobileNet at 64 px fed by the input pipeline, against the same step fed one batch from memory
-         again and again; rounds alternate, ratios are taken within a round. With --augment=none and light.
+stream   examples/s of MobileNet at 64 px and the share of time that the step waits for data, fed by the input pipeline;
+         by shuffled batches of one numpy array of all crops, the original's way; and by one batch from memory again and
+         again, the limit. Rounds alternate, ratios are taken within a round. With --augment=none and light.
 resume   seconds to the first batch at several steps of an epoch of 135,000 records, model building left out
-memory   peak resident memory of a training process on 1,000 and on 20,000 paintings of 16 crops. It takes some
-         steps of training, then reads the rest of the epoch without training, since it is reading that could grow,
-         then validates.
+memory   peak resident memory of a training process by the number of paintings, of 16 crops each, streaming and from one
+         numpy array, which may take 8 GiB. It takes some steps of training, then reads the rest of the epoch without
+         training, since it is reading that could grow, then validates.
 """
 
 from __future__ import annotations
@@ -19,17 +20,21 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import synthetic
+from benchmarks import in_memory, synthetic
 from benchmarks.measure import run, save, spread, table
 from pipeline import records
 
 BATCH = 128
 EPOCH_RECORDS = 135_000
 SAMPLES = 16
-FEW, MANY = 1_000, 20_000
+SIZES = (1_000, 4_000, 8_446, 20_000)  # paintings; the third as many as the reference set has
+QUICK_SIZES = (1_000, 20_000)
+STREAMED, ARRAY, HELD = "streamed", "numpy array", "one batch"
+ARRAY_PAINTINGS = 1_000  # enough that no cache holds them
 MEMORY_SHUFFLE_MIB = 256  # the default; a third of it is smaller than either dataset
 MEMORY_STEPS = 20
 
@@ -54,28 +59,37 @@ def _take(steps: Any, batch: Any) -> None:
     steps.train(batch, (False, False), frozen=False, gathered=1, update=True)
 
 
-def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, list[float]]]:
-    """Examples/s by augmentation and source, round by round; `each` steps a round."""
+def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """Augmentation -> source -> "rates", examples/s, and "waits", shares of time, by round; `each` steps a round."""
     from trainer.input import Stream, training_batches
 
     steps = _steps(dataset, "MobileNet")
     contract = records.read_contract(dataset)
-    seen: dict[str, dict[str, list[float]]] = {}
+    images, labels = in_memory.load(dataset, ARRAY_PAINTINGS * SAMPLES)
+    seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in ("none", "light"):
         flow = Stream(dataset, contract, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
         batches = itertools.chain.from_iterable(training_batches(flow, epoch) for epoch in itertools.count())
-        held = next(batches)
-        _take(steps, held)  # compiles
-        rates: dict[str, list[float]] = {"streamed": [], "from memory": []}
-        sources = {"streamed": batches, "from memory": itertools.repeat(held)}
+        sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
+        if augment == "none":
+            sources[ARRAY] = in_memory.batches(images, labels, len(contract.labels), BATCH)
+        seen[augment] = {name: {"rates": [], "waits": []} for name in sources}
+        for source in sources.values():
+            _take(steps, next(source))  # compiles
         for _ in range(rounds):
             for name, source in sources.items():
+                waited = 0.0
                 begun = time.perf_counter()
                 for _ in range(each):
-                    _take(steps, next(source))
-                rates[name].append(each * BATCH / (time.perf_counter() - begun))
-            print(f"--augment={augment}: " + ", ".join(f"{name} {values[-1]:.1f}/s" for name, values in rates.items()))
-        seen[augment] = rates
+                    asked = time.perf_counter()
+                    batch = next(source)
+                    waited += time.perf_counter() - asked
+                    _take(steps, batch)
+                seconds = time.perf_counter() - begun
+                seen[augment][name]["rates"].append(each * BATCH / seconds)
+                seen[augment][name]["waits"].append(waited / seconds)
+            said = ", ".join(f"{name} {some['rates'][-1]:.1f}/s" for name, some in seen[augment].items())
+            print(f"--augment={augment}: {said}", flush=True)
     return seen
 
 
@@ -93,15 +107,25 @@ def resume(dataset: Path) -> dict[int, float]:
     return found
 
 
-def consume(dataset: Path) -> None:
-    """What a process whose memory is measured does; prints its own peak, in MiB."""
+def consume(dataset: Path, source: str) -> None:
+    """What a process whose memory is measured does; prints its own peak, in MiB; null where it runs out."""
     from trainer import attribution, progress
     from trainer.input import Stream, evaluation_batches, training_batches
 
     steps = _steps(dataset, "MobileNetV3Small")
     contract = records.read_contract(dataset)
-    flow = Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, seed=0, augmentation="light")
-    for number, batch in enumerate(training_batches(flow, 0)):
+    if source == STREAMED:
+        batches = iter(training_batches(Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0))
+    else:
+        in_memory.restrain()
+        try:
+            images, labels = in_memory.load(dataset)
+        except MemoryError:
+            print(json.dumps(None))
+            return
+        endless = in_memory.batches(images, labels, len(contract.labels), BATCH)
+        batches = itertools.islice(endless, len(images) // BATCH)
+    for number, batch in enumerate(batches):
         if number < MEMORY_STEPS:
             _take(steps, batch)
     scored = (
@@ -116,20 +140,24 @@ def consume(dataset: Path) -> None:
     print(json.dumps(progress.peak_rss_mib()))
 
 
-def memory(scratch: Path, rounds: int) -> dict[int, list[float]]:
-    """Number of paintings -> peak MiB, round by round."""
-    peaks: dict[int, list[float]] = {FEW: [], MANY: []}
-    for paintings in peaks:
+def memory(scratch: Path, sizes: Sequence[int], rounds: int) -> dict[str, dict[int, float | None]]:
+    """Source -> number of paintings -> peak MiB, the median of some rounds; None where memory ran out."""
+    peaks: dict[str, dict[int, float | None]] = {STREAMED: {}, ARRAY: {}}
+    for paintings in sizes:
         held_out = paintings // 10
-        synthetic.make(scratch / f"memory-{paintings}", paintings - 2 * held_out, f"crop64x{SAMPLES}", held_out)
-    for number in range(rounds):
-        for paintings, values in peaks.items():
-            measured = run([sys.executable, "-m", "benchmarks.train", f"--consume={scratch / f'memory-{paintings}'}"])
-            values.append(float(measured.stdout))
-        print(
-            f"round {number + 1}: " + ", ".join(f"{count:,}: {values[-1]:.0f} MiB" for count, values in peaks.items())
-        )
+        dataset = synthetic.make(scratch / f"{paintings}", paintings - 2 * held_out, f"crop64x{SAMPLES}", held_out)
+        for source, found in peaks.items():
+            words = [sys.executable, "-m", "benchmarks.train", f"--consume={dataset}", f"--source={source}"]
+            seen = [json.loads(run(words).stdout.splitlines()[-1]) for _ in range(rounds)]
+            found[paintings] = None if None in seen else statistics.median(seen)
+        shutil.rmtree(dataset)
+        said = ", ".join(f"{source} {_mib(found[paintings])}" for source, found in peaks.items())
+        print(f"{paintings:,} paintings, peak MiB: {said}", flush=True)
     return peaks
+
+
+def _mib(peak: float | None) -> str:
+    return f"out of {in_memory.LIMIT_GIB} GiB" if peak is None else f"{peak:.0f}"
 
 
 def main() -> None:
@@ -137,10 +165,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--consume", type=Path, help=argparse.SUPPRESS)  # the process that `memory` watches
+    parser.add_argument("--source", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if arguments.consume:
-        consume(arguments.consume)
+        consume(arguments.consume, arguments.source)
         return
     rounds, each = (3, 6) if arguments.quick else (5, 16)
     scratch = Path(tempfile.mkdtemp(prefix="morelli-train-"))
@@ -148,23 +177,30 @@ def main() -> None:
         epoch = synthetic.make(scratch / "epoch", EPOCH_RECORDS // SAMPLES)
         resumed = resume(epoch)
         streamed = stream(epoch, rounds, each)
-        peaks = memory(scratch, 1 if arguments.quick else 3)
+        shutil.rmtree(epoch)
+        sizes = QUICK_SIZES if arguments.quick else SIZES
+        peaks = memory(scratch, sizes, 1 if arguments.quick else 3)
     finally:
         shutil.rmtree(scratch)
     rows = []
-    ratios = {}
-    for augment, rates in streamed.items():
-        pairs = zip(rates["streamed"], rates["from memory"], strict=True)
-        ratios[augment] = statistics.median(flow / held for flow, held in pairs)
-        rows.append([augment, spread(rates["streamed"]), spread(rates["from memory"]), f"{ratios[augment]:.3f}"])
-    growth = statistics.median(peaks[MANY]) / statistics.median(peaks[FEW])
+    ratios: dict[str, float] = {}
+    for augment, sources in streamed.items():
+        limit = sources[HELD]["rates"]
+        for name, seen in sources.items():
+            shares = [rate / best for rate, best in zip(seen["rates"], limit, strict=True)]
+            if name == STREAMED:
+                ratios[augment] = statistics.median(shares)
+            waits = f"{statistics.median(seen['waits']):.1%}"
+            rows.append([augment, name, spread(seen["rates"]), spread(shares, 3), waits])
+    flat = [peak for peak in peaks[STREAMED].values() if peak]
     print(f"\nMobileNet, 64 px, batches of {BATCH}, {os.cpu_count()} cores, median of {rounds} rounds\n")
-    print(table(["augment", "streamed, examples/s", "from memory", "ratio (target 0.97)"], rows))
+    print(table(["augment", "fed by", "examples/s", "of one batch again and again (target 0.97)", "waiting"], rows))
     print(f"\nseconds to the first batch at a step of {EPOCH_RECORDS:,} records (target 5)\n")
     print(table([str(step) for step in resumed], [[f"{seconds:.2f}" for seconds in resumed.values()]]))
-    print(f"\npeak MiB of training by number of paintings: {growth:.3f} times (target 1.05)\n")
-    print(table([f"{count:,}" for count in peaks], [[spread(values) for values in peaks.values()]]))
-    results = {"streamed": streamed, "ratios": ratios, "resume_seconds": resumed, "peak_mib": peaks, "growth": growth}
+    print(f"\npeak MiB of training by number of paintings: {flat[-1] / flat[0]:.3f} times (target 1.05)\n")
+    rows = [[source, *(_mib(peak) for peak in found.values())] for source, found in peaks.items()]
+    print(table(["", *(f"{count:,}" for count in sizes)], rows))
+    results = {"streamed": streamed, "ratios": ratios, "resume_seconds": resumed, "peak_mib": peaks}
     print(f"\nWritten to {save('train', results)}")
 
 

@@ -138,7 +138,10 @@ def test_charts_and_targets_come_from_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", recipe.CONTENDERS)
 def test_every_contender_is_a_recipe_that_can_be_run(name: str, tmp_path: Path) -> None:
     contender = recipe.CONTENDERS[name]
+    words = contender.command(160, 0, Path("datasets"), tmp_path / "run")
+    changes = [word for word in words if word.startswith("--") and not word.startswith("--flagfile=")]
     path = tmp_path / "contender.flags"
-    changes = (*contender.changes, f"--dataset_dir=datasets/{contender.dataset}")
     path.write_text("\n".join([(recipe.RECIPES / contender.recipe).read_text(), *changes]))
     assert read_recipe(path).scheme.name == contender.dataset
+    shown = {"crop64x16": "--epochs=10", "reshape160": "--epochs=160"}
+    assert ("--epochs=21" if name == recipe.ORIGINAL else shown[contender.dataset]) in words
