@@ -45,7 +45,7 @@ EXTRAS = {
         "img2dataset>=1.47",
         "mosaicml-streaming>=0.13",
         "torch>=2.6",
-        "webdataset>=1.0",
+        "webdataset>=0.2.111",  # img2dataset has it below 0.3
     ],
     "download": ["kagglehub>=1.0"],
     "dev": [
