@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import ftfy
-
 from pipeline.errors import InputError
 from pipeline.records import Artist
 
@@ -33,7 +31,7 @@ def repair(raw: str) -> str:
 
 
 def _repair_once(name: str) -> str:
-    name = ftfy.fix_text(_undo_dos(name.replace("_", " ")), uncurl_quotes=False, normalization="NFC")
+    name = _fix_text(_undo_dos(name.replace("_", " ")))
     visible = "".join(" " if char.isspace() else char for char in name if char.isspace() or _is_visible(char))
     return " ".join(visible.split())
 
@@ -97,7 +95,7 @@ def read_artists_csv(text: str, where: str = ARTISTS_CSV) -> list[Artist]:
 
 
 def _tidy(cell: str) -> str:
-    return " ".join(ftfy.fix_text(cell, uncurl_quotes=False).split())
+    return " ".join(_fix_text(cell).split())
 
 
 @dataclass(frozen=True)
@@ -136,3 +134,9 @@ def match(names: Iterable[str], table: Sequence[Artist]) -> Match:
             unknown.append(name)
     found = set(artists.values())
     return Match(artists, tuple(unknown), tuple(artist for artist in table if artist not in found))
+
+
+def _fix_text(text: str) -> str:
+    import ftfy  # here, since most processes of a build repair no name
+
+    return ftfy.fix_text(text, uncurl_quotes=False, normalization="NFC")
