@@ -14,11 +14,10 @@ import csv
 import fcntl
 import io
 import json
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from PIL import Image
 from pipeline import files, painters
 from pipeline.errors import InputError, MorelliError
 from pipeline.painters import PAINTERS
-from pipeline.processes import deaf_to_interrupts, die_with_parent
+from pipeline.processes import deaf_to_interrupts, pool
 
 DEFAULT = 480  # paintings: the smallest class still has eight, and painting them takes half a minute on two cores
 FEWEST = 3  # paintings of each painter, one for each split
@@ -196,16 +195,15 @@ def _perform(tasks: list[Task], workers: int) -> Iterator[None]:
             _perform_one(task)
             yield
         return
-    context = multiprocessing.get_context("spawn")  # forking would copy the locks of a caller's threads
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, die_with_parent) as pool:
+    with pool(min(workers, len(tasks))) as hands:
         with deaf_to_interrupts():
-            futures = [pool.submit(_perform_one, task) for task in tasks]
+            futures = [hands.submit(_perform_one, task) for task in tasks]
         try:
             for future in as_completed(futures):
                 future.result()
                 yield
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            hands.shutdown(wait=True, cancel_futures=True)
 
 
 def _perform_one(task: Task) -> None:

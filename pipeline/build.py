@@ -19,7 +19,7 @@ from pipeline import files, flags, images, phases, shards, summary, survey
 from pipeline.errors import InputError, MorelliError
 from pipeline.flags import Settings
 from pipeline.lock import exclusive
-from pipeline.processes import Apart, apart
+from pipeline.processes import Apart, apart, preload
 from pipeline.progress import PeakMemory, Progress
 from pipeline.records import VERSION, Contract
 from pipeline.seal import seal
@@ -49,6 +49,7 @@ def build(settings: Settings) -> list[Contract]:
       MorelliError: a sentence that says what is wrong and what to do.
     """
     begun = time.monotonic()
+    preload("pipeline.phases")
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data_dir = _data_dir(settings)

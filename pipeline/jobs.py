@@ -11,16 +11,14 @@ that one slow worker keeps the others waiting.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any
 
 from pipeline.errors import MorelliError
-from pipeline.processes import deaf_to_interrupts, die_with_parent
+from pipeline.processes import deaf_to_interrupts, pool
 
 Step = Callable[[str], dict[str, Any]]  # job file -> a small result
 THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
@@ -34,7 +32,7 @@ class _Bench:
         self.failure: BaseException | None = None
         self._on_done = on_done
         self._lock = threading.Lock()
-        self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), die_with_parent)
+        self._pool = pool(workers)
         with deaf_to_interrupts():
             for _ in range(workers):  # they start while Beam does
                 self._pool.submit(_import, step)

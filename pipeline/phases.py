@@ -21,6 +21,7 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
 from pipeline.gallery import Reject
 from pipeline.plan import Plan
+from pipeline.processes import preload
 from pipeline.progress import Progress
 from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
 from pipeline.seal import rejects_csv
@@ -113,7 +114,8 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
 
 
 def prepare() -> None:
-    """Imports what `perform` needs, ahead of it: that takes a second."""
+    """Imports what `perform` and its workers need, ahead of them: that takes a second."""
+    preload(survey.__name__, shards.__name__, "imagehash", "scipy.fftpack")
     jobs.import_runner()
 
 

@@ -145,9 +145,12 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         text=True,
     )
     assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
-    for worker in psutil.Process(process.pid).children(recursive=True):
-        if "spawn_main" in " ".join(worker.cmdline()) and not worker.children():
-            worker.kill()
+    family = psutil.Process(process.pid).children(recursive=True)
+    conductor = max(family, key=lambda member: member.memory_info().rss)  # it holds Beam
+    workers = [worker for nursery in conductor.children() for worker in nursery.children()]
+    assert workers
+    for worker in workers:
+        worker.kill()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "A worker process died" in stderr
