@@ -2,9 +2,9 @@
 
 The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
 Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
-Rates are those of a second epoch, its start and the filling of shuffle buffers included; the first batch of the first
-epoch stands beside them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within
-a round: a busy machine slows all.
+Rates are sustained ones, over epochs without end, after a first that is not timed; the first batch stands beside
+them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within a round: a busy machine
+slows all.
 
 "limit" reads the same shards through TFRecordDataset, in batches, neither shuffled nor parsed.
 """
@@ -78,15 +78,15 @@ class Trial:
                 continue
             rates = {}
             for workers in TUNED.get(name, ()):
-                if seen := self.read(name, 0, workers):
+                if seen := self.read(name, workers):
                     rates[workers] = seen["rate"]
             if rates:
                 self.workers[name] = max(rates, key=lambda workers: rates[workers])
 
-    def read(self, name: str, epoch: int, workers: int | None = None) -> dict[str, float] | None:
-        """Rate, first_batch_s and peak_mib of an epoch; None where the reader fails."""
+    def read(self, name: str, workers: int | None = None) -> dict[str, float] | None:
+        """Rate, first_batch_s and peak_mib of a reader; None where it fails."""
         workers = self.workers.get(name, 0) if workers is None else workers
-        flags = (f"--batch={self._batch}", f"--epoch={epoch}", f"--workers={workers}", f"--seconds={self._seconds}")
+        flags = (f"--batch={self._batch}", f"--workers={workers}", f"--seconds={self._seconds}")
         if (measured := self._run(name, *flags)) is None:
             return None
         return {**json.loads(measured.stdout.splitlines()[-1]), "peak_mib": measured.peak_mib}
@@ -116,14 +116,14 @@ def available() -> tuple[dict[str, str], dict[str, str]]:
 def measure(trial: Trial, rounds: int) -> dict[str, dict[str, Any]]:
     """Reader -> "rates", "ours_is" (times), "of_limit", "first_batch_s", "peak_mib", each by round; and "workers"."""
     trial.prepare()
-    trial.read(OURS, 0)  # the files are in the page cache
+    trial.read(OURS)  # the files are in the page cache
     seen: dict[str, list[dict[str, float]]] = {}
-    for epoch in range(1, rounds + 1):
+    for number in range(1, rounds + 1):
         for name in (OURS, LIMIT, *PEERS):
-            if name not in trial.not_run and (read := trial.read(name, epoch)):
+            if name not in trial.not_run and (read := trial.read(name)):
                 seen.setdefault(name, []).append(read)
         print(
-            f"round {epoch}: " + ", ".join(f"{name} {some[-1]['rate']:.0f}/s" for name, some in seen.items()),
+            f"round {number}: " + ", ".join(f"{name} {some[-1]['rate']:.0f}/s" for name, some in seen.items()),
             flush=True,
         )
     rates = {name: [each["rate"] for each in some] for name, some in seen.items() if len(some) == rounds}

@@ -34,6 +34,7 @@ SAMPLES = 16
 SIZES = (1_000, 4_000, 8_446, 20_000)  # paintings; the third as many as the reference set has
 QUICK_SIZES = (1_000, 20_000)
 STREAMED, ARRAY, HELD = "streamed", "numpy array", "one batch"
+EPOCHS = 1_000_000  # no end of them
 ARRAY_PAINTINGS = 1_000  # enough that no cache holds them
 MEMORY_SHUFFLE_MIB = 256  # the default; a third of it is smaller than either dataset
 MEMORY_STEPS = 20
@@ -69,7 +70,7 @@ def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, dict[st
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in ("none", "light"):
         flow = Stream(dataset, contract, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
-        batches = itertools.chain.from_iterable(training_batches(flow, epoch) for epoch in itertools.count())
+        batches = iter(training_batches(flow, 0, epochs=EPOCHS))
         sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
         if augment == "none":
             sources[ARRAY] = in_memory.batches(images, labels, len(contract.labels), BATCH)

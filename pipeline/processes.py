@@ -1,7 +1,8 @@
 """Processes that take their memory with them, and do not outlive the run that began them.
 
-Those that a process begins are forks of one that has imported what they share (multiprocessing's "forkserver"): they cost
-a hundredth of a second in place of a third. It runs no thread, unlike the process that asks, whose locks a fork would copy.
+Those that a process begins are forks of one that has imported what they share (multiprocessing's "forkserver"): they
+cost a hundredth of a second in place of a third. It runs no thread, unlike the process that asks, whose locks a fork
+would copy.
 """
 
 from __future__ import annotations

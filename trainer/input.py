@@ -11,6 +11,7 @@ Evaluation: every record once, in shard order, the last batch kept.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,11 +25,13 @@ from pipeline import records
 from pipeline.errors import DamagedShardError, DatasetError
 from trainer import augment, order
 
-_READ_BUFFER = 1 << 20  # bytes asked of the file system at a time; larger was not faster, smaller was
-_CHUNK = 256  # records handed from one tf.data stage to the next while a window is read
+_READ_BUFFER = 1 << 18  # bytes asked of the file system at a time; larger is no faster
+_CHUNK_BYTES = 3 << 20  # of pictures handed on at a time while a window is read; larger ones miss the processor's cache
+_LABELS_CHUNK = 256  # records parsed at a time where only labels are
+_CYCLE = 8  # shards of a window read in turn; not the number of cores, on which the order must not depend
 PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
-PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
+PARALLEL = min(_CYCLE, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,16 @@ class Stream:
         return self.batch_size // self.workers
 
 
-def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Dataset:
-    """The batches of an epoch from the `first` one on.
+def training_batches(stream: Stream, epoch: int, first: int = 0, epochs: int = 1) -> tf.data.Dataset:
+    """The batches of an epoch from the `first` one on, then those of the epochs after it, `epochs` in all.
 
-    Starting later costs the reading of one window, not of what lies before it.
+    Starting later costs the reading of one window, not of what lies before it. The next epoch is being read when one
+    ends.
 
     Returns:
       A dataset of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and is one-hot
       unless the augmentation mixes images.
     """
-    shuffled = _shuffled(stream, epoch, first * stream.batch_size).rebatch(stream.batch_size, drop_remainder=True)
     steps = stream.steps_per_epoch
     classes = len(stream.contract.labels)
     start = stream.worker * stream.part
@@ -103,38 +106,58 @@ def training_batches(stream: Stream, epoch: int, first: int = 0) -> tf.data.Data
         seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
         return augment.augment(image, tf.one_hot(label, classes), seed, stream.augmentation, stream.resized_crop)
 
-    numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + 1) * steps)
-    batches = tf.data.Dataset.zip(numbers, shuffled).map(prepare, num_parallel_calls=PARALLEL)
+    numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + epochs) * steps)
+    batches = tf.data.Dataset.zip(numbers, _shuffled(stream, epoch, first, epochs)).map(
+        prepare, num_parallel_calls=PARALLEL
+    )
     return batches.prefetch(PREFETCH).with_options(_options())
 
 
-def _shuffled(stream: Stream, epoch: int, position: int) -> tf.data.Dataset:
-    """(image uint8[n, size, size, 3], label int64[n]) pieces of the epoch from `position` on; n varies."""
-    windows = stream.windows(epoch)
-    first, offset = order.locate(windows, position)
+def _shuffled(stream: Stream, epoch: int, first: int, epochs: int) -> tf.data.Dataset:
+    """(image uint8[batch_size, size, size, 3], label int64[batch_size]) of all batches, before augmentation."""
     shards = stream.contract.splits["train"]
-    paths = [[str(stream.folder / shards[shard].filename) for shard in window.shards] for window in windows]
-    width = max(map(len, paths))
-    padded = tf.constant([row + [""] * (width - len(row)) for row in paths])
-    sizes = tf.constant([window.records for window in windows], tf.int64)
+    paths = [str(stream.folder / shard.filename) for shard in shards]
+    windows = functools.lru_cache(maxsize=2)(stream.windows)
 
-    def positions(number: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        drawn = order.window_positions(windows[number], int(number), labels, stream.seed, epoch)
-        return drawn[offset:] if number == first else drawn
+    def start(current: int) -> tuple[int, int]:
+        return order.locate(windows(current), first * stream.batch_size if current == epoch else 0)
 
-    def read(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        row = padded[number]
-        images, labels = _read_window(row[row != ""], sizes[number], stream.contract)
-        drawn = tf.numpy_function(positions, [number, labels], tf.int64, stateful=False)
-        return images, labels, tf.ensure_shape(drawn, [None])
+    def plan(current: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the windows to read: number, paths padded with "", and records."""
+        numbered = list(enumerate(windows(int(current))))[start(int(current))[0] :]
+        width = max(len(window.shards) for _, window in numbered)
+        padded = [
+            [paths[shard] for shard in window.shards] + [""] * (width - len(window.shards)) for _, window in numbered
+        ]
+        counts = [window.records for _, window in numbered]
+        return np.array([number for number, _ in numbered]), np.array(padded, object), np.array(counts)
+
+    def positions(current: np.ndarray, number: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        drawn = order.window_positions(windows(int(current))[number], int(number), labels, stream.seed, int(current))
+        at, offset = start(int(current))
+        return drawn[offset:] if number == at else drawn
+
+    def epoch_batches(current: tf.Tensor) -> tf.data.Dataset:
+        def read(number: tf.Tensor, row: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            images, labels = _read_window(row[row != ""], count, stream.contract)
+            drawn = tf.numpy_function(positions, [current, number, labels], tf.int64, stateful=False)
+            return images, labels, tf.ensure_shape(drawn, [None])
+
+        numbers, rows, counts = tf.numpy_function(plan, [current], (tf.int64, tf.string, tf.int64), stateful=False)
+        planned = (
+            tf.ensure_shape(numbers, [None]),
+            tf.ensure_shape(rows, [None, None]),
+            tf.ensure_shape(counts, [None]),
+        )
+        # prefetch(1): the next window is read while this one is used.
+        read_windows = tf.data.Dataset.from_tensor_slices(planned).map(read).prefetch(1)
+        return read_windows.flat_map(pieces).rebatch(stream.batch_size, drop_remainder=True)
 
     def pieces(images: tf.Tensor, labels: tf.Tensor, drawn: tf.Tensor) -> tf.data.Dataset:
         parts = tf.data.Dataset.from_tensor_slices(drawn).batch(stream.batch_size)
         return parts.map(lambda part: (tf.gather(images, part), tf.gather(labels, part)))
 
-    numbers = tf.data.Dataset.range(first, len(windows))
-    # prefetch(1): the next window is read while this one is used.
-    return numbers.map(read).prefetch(1).flat_map(pieces)
+    return tf.data.Dataset.range(epoch, epoch + epochs).flat_map(epoch_batches)
 
 
 def _read_window(paths: tf.Tensor, count: tf.Tensor, contract: records.Contract) -> tuple[tf.Tensor, tf.Tensor]:
@@ -143,14 +166,16 @@ def _read_window(paths: tf.Tensor, count: tf.Tensor, contract: records.Contract)
     The shards are interleaved in an order that does not depend on timing.
     """
 
+    chunk = max(1, _CHUNK_BYTES // (contract.scheme.size**2 * 3))
+
     def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = records.parse_batch(serialized, contract)
+        parsed = records.parse_batch(serialized, contract, "image", "label")
         return parsed["image"], parsed["label"]
 
     pieces = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK).map(parse),
-        cycle_length=PARALLEL,
-        num_parallel_calls=PARALLEL,
+        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(chunk).map(parse),
+        cycle_length=_CYCLE,
+        num_parallel_calls=min(_CYCLE, 2 * PARALLEL),  # while one waits for its turn, another reads
         deterministic=True,
     )
     images, labels = pieces.rebatch(count).get_single_element()
@@ -189,7 +214,7 @@ def count_classes(folder: Path, contract: records.Contract) -> np.ndarray:
     classes = len(contract.labels)
 
     def count(path: tf.Tensor) -> tf.Tensor:
-        labels = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_CHUNK).map(parse_labels)
+        labels = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_LABELS_CHUNK).map(parse_labels)
         return labels.reduce(
             tf.zeros([classes], tf.int64),
             lambda total, batch: total + tf.math.bincount(tf.cast(batch, tf.int32), minlength=classes, dtype=tf.int64),

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from trainer import attribution, checkpoint, input, models, progress, runfolder, scores
 from trainer.assembly import Run, assemble, restore, save
 from trainer.config import Config
@@ -48,8 +50,9 @@ def train(config: Config, folder: Path) -> tuple[dict[str, float], bool]:
             folder, contract, run.stream.folder, run.judged.count_params(), run.started_with["precision"]
         )
     with Interrupts() as interrupts:
+        batches = _batches(run)
         while run.progress.epoch < config.epochs and not _is_stale(run):
-            _train_epoch(run, interrupts)
+            _train_epoch(run, batches, interrupts)
             _finish_epoch(run, interrupts)
     if run.place.is_chief:
         models.save(run.judged, run.design, folder / "last.keras")
@@ -61,16 +64,23 @@ def _is_stale(run: Run) -> bool:
     return 0 < run.config.early_stop <= run.progress.stale
 
 
-def _train_epoch(run: Run, interrupts: Interrupts) -> None:
+def _batches(run: Run) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """All that the run has not seen yet; the next epoch's are read while an epoch is validated."""
+    at = run.progress
+    left = run.config.epochs - at.epoch
+    batches = run.place.distributed(
+        lambda: input.training_batches(run.stream, at.epoch, at.batch, left), run.stream.batch_size
+    )
+    return iter(batches)
+
+
+def _train_epoch(run: Run, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], interrupts: Interrupts) -> None:
     """Takes the batches of the epoch that are left."""
     config, at = run.config, run.progress
     total = run.stream.steps_per_epoch
     frozen = at.epoch < config.freeze_epochs
     line = progress.Line(at.epoch + 1, config.epochs, total, at.batch, quiet=not run.place.is_chief)
     with input.damage_named(run.stream.folder, run.stream.contract, "train"):
-        batches = iter(
-            run.place.distributed(lambda: input.training_batches(run.stream, at.epoch, at.batch), run.stream.batch_size)
-        )
         while at.batch < total:
             started = time.perf_counter()
             batch = next(batches)

@@ -3,7 +3,8 @@
 Each has
 
     prepare(crops, folder)                              writes crops in the peer's format, once
-    batches(folder, batch, epoch, workers) -> iterator  of (pictures [batch, size, size, 3], labels [batch]), shuffled
+    batches(folder, batch, workers) -> iterator         of (pictures [batch, size, size, 3], labels [batch]), shuffled,
+                                                        one epoch after the other without end
 
 `ours`, `tfds`, `plain` and `limit` read the project's own dataset, which lies in folder/dataset.
 """

@@ -1,4 +1,4 @@
-"""python -m benchmarks.readers PEER --folder=DIR: an epoch by one reader, in a process of its own; prints JSON.
+"""python -m benchmarks.readers PEER --folder=DIR: one reader, in a process of its own, timed; prints JSON.
 
 With --prepare, writes the peer's files instead.
 """
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.readers import LIMIT, OURS, PEERS
+from pipeline.records import read_contract
 
 if __name__ == "__main__":  # worker processes import this file again
     parser = argparse.ArgumentParser("python -m benchmarks.readers", description=__doc__)
@@ -19,9 +20,8 @@ if __name__ == "__main__":  # worker processes import this file again
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--epoch", type=int, default=0, help="seed of its order")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=5, help="stop after so many")
+    parser.add_argument("--seconds", type=float, default=5, help="to read after the first epoch")
     flags = parser.parse_args()
     peer = importlib.import_module(f"benchmarks.readers.{flags.peer}")
     if flags.prepare:
@@ -29,12 +29,15 @@ if __name__ == "__main__":  # worker processes import this file again
             peer.prepare(flags.folder)
     else:
         called = time.perf_counter()
-        next(peer.batches(flags.folder, flags.batch, flags.epoch + 1, flags.workers))
-        begun = now = time.perf_counter()  # everything is imported and traced
+        batches = peer.batches(flags.folder, flags.batch, flags.workers)
+        next(batches)
+        first = time.perf_counter() - called
+        for _ in range(read_contract(flags.folder / "dataset").records("train") // flags.batch):
+            next(batches)  # what buffers were filled with before the clock starts is used up
+        begun = now = time.perf_counter()
         read = 0
-        for pictures, _ in peer.batches(flags.folder, flags.batch, flags.epoch, flags.workers):
+        while now < begun + flags.seconds:
+            pictures, _ = next(batches)
             read += len(pictures)
             now = time.perf_counter()
-            if now > begun + flags.seconds:
-                break
-        print(json.dumps({"first_batch_s": begun - called, "rate": read / (now - begun), "read": read}))
+        print(json.dumps({"first_batch_s": first, "rate": read / (now - begun), "read": read}))

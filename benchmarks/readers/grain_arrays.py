@@ -37,11 +37,11 @@ def _parse(size: int, record: bytes) -> tuple[np.ndarray, int]:
     return np.frombuffer(record, np.uint8, offset=8).reshape(size, size, 3), int.from_bytes(record[:8], "little")
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """In `workers` processes; with none, in threads."""
     import grain
 
     source = grain.sources.ArrayRecordDataSource(sorted(map(str, (folder / "arrays").iterdir())))
-    read = grain.MapDataset.source(source).seed(epoch).shuffle().map(partial(_parse, side(folder)))
+    read = grain.MapDataset.source(source).seed(0).shuffle().repeat().map(partial(_parse, side(folder)))
     read = read.batch(batch, drop_remainder=True).to_iter_dataset()
     return iter(read.mp_prefetch(grain.multiprocessing.MultiprocessingOptions(workers)) if workers else read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,19 @@ def prepare(folder: Path) -> None:
     written.save_to_disk(str(folder / "arrow"), num_shards=SHARDS)
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """In the `workers` processes of torch's DataLoader; with none, in this one."""
     import datasets
 
     stored = datasets.load_from_disk(str(folder / "arrow"))
     read = stored.to_iterable_dataset(num_shards=SHARDS).with_format("numpy" if not workers else "torch")
-    read = read.shuffle(seed=epoch, buffer_size=buffered(side(folder)) // 8)
-    if not workers:
-        return ((each["image"], each["label"]) for each in read.iter(batch, drop_last_batch=True))
-    from torch.utils.data import DataLoader
+    read = read.shuffle(seed=0, buffer_size=buffered(side(folder)) // 8)
+    loader = None
+    if workers:
+        from torch.utils.data import DataLoader
 
-    loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True)
-    return ((each["image"], each["label"]) for each in loader)
+        loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True, persistent_workers=True)
+    for epoch in count():
+        read.set_epoch(epoch)
+        for each in loader or read.iter(batch, drop_last_batch=True):
+            yield each["image"], each["label"]

@@ -19,13 +19,13 @@ def prepare(folder: Path) -> None:
         Image.fromarray(pixels).save(path, compress_level=1)
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Threads of one process, whatever `workers`."""
     import keras
     import tensorflow as tf
 
     del workers
     read = keras.utils.image_dataset_from_directory(
-        folder / "files", image_size=(side(folder),) * 2, batch_size=batch, seed=epoch, verbose=False
+        folder / "files", image_size=(side(folder),) * 2, batch_size=batch, seed=0, verbose=False
     )
-    return iter(read.prefetch(tf.data.AUTOTUNE))
+    return iter(read.repeat().prefetch(tf.data.AUTOTUNE))

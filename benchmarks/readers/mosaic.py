@@ -20,12 +20,14 @@ def prepare(folder: Path) -> None:
             writer.write({"image": pixels, "label": label})
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Read in `workers` processes."""
     import streaming
     from torch.utils.data import DataLoader
 
     streaming.base.util.clean_stale_shared_memory()
-    read = streaming.StreamingDataset(local=str(folder / "mds"), shuffle=True, shuffle_seed=epoch, batch_size=batch)
-    loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True)
-    return ((each["image"], each["label"]) for each in loader)
+    read = streaming.StreamingDataset(local=str(folder / "mds"), shuffle=True, shuffle_seed=0, batch_size=batch)
+    loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True, persistent_workers=True)
+    while True:
+        for each in loader:
+            yield each["image"], each["label"]

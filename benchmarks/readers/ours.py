@@ -9,12 +9,14 @@ from typing import Any
 from benchmarks.readers import SHUFFLE_MIB
 from pipeline import records
 
+EPOCHS = 1_000_000  # no end of them
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Threads of one process, whatever `workers`."""
     from trainer.input import Stream, training_batches
 
     del workers
     dataset = folder / "dataset"
     stream = Stream(dataset, records.read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
-    return iter(training_batches(stream, epoch))
+    return iter(training_batches(stream, 0, epochs=EPOCHS))

@@ -10,7 +10,7 @@ from benchmarks.readers.crops import side
 from benchmarks.readers.plain import serialized
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Threads of one process, whatever `workers`."""
     import tensorflow as tf
 
@@ -22,5 +22,5 @@ def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]
         parsed = tf.io.parse_single_example(record, features)
         return tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), [size, size, 3]), parsed["label"]
 
-    read = serialized(folder, epoch).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    read = serialized(folder).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return iter(read.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE))

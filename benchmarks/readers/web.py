@@ -28,16 +28,16 @@ def _picture(size: int, pixels: bytes) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(size, size, 3)
 
 
-def batches(folder: Path, batch: int, epoch: int, workers: int) -> Iterator[Any]:
+def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Shards are dealt to `workers` processes."""
     import webdataset
 
     paths, size = sorted(map(str, (folder / "tars").iterdir())), side(folder)
     read = (
-        webdataset.WebDataset(paths, shardshuffle=len(paths), seed=epoch, empty_check=False)
-        .shuffle(buffered(size) // workers, seed=epoch)
+        webdataset.WebDataset(paths, shardshuffle=len(paths), seed=0, empty_check=False)
+        .shuffle(buffered(size) // workers, seed=0)
         .to_tuple("pixels", "cls")
         .map_tuple(partial(_picture, size), int)
         .batched(batch, partial=False)
     )
-    return iter(webdataset.WebLoader(read, batch_size=None, num_workers=workers))
+    return iter(webdataset.WebLoader(read, batch_size=None, num_workers=workers, persistent_workers=True).repeat())
