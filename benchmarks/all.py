@@ -1,6 +1,6 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-With --quick in about ten minutes on two quiet cores, in full in about an hour. Results go to benchmarks/results, as
+With --quick in under ten minutes on two quiet cores, in full in about an hour. Results go to benchmarks/results, as
 JSON and as table.md; charts to docs/. A peer that is not installed is named: pip install '.[benchmarks]'.
 """
 

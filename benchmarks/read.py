@@ -3,8 +3,8 @@
 The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
 Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
 Rates are sustained ones, over epochs without end, after a first that is not timed; the first batch stands beside
-them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within a round: a busy machine
-slows all.
+them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within a round: a busy
+machine slows all.
 
 "limit" reads the same shards through TFRecordDataset, in batches, neither shuffled nor parsed.
 """
@@ -65,10 +65,11 @@ def make_dataset(load: Load, folder: Path) -> int:
 class Trial:
     """Readers that can read; who cannot is put on record with the reason."""
 
-    def __init__(self, folder: Path, batch: int, seconds: float, absent: dict[str, str]) -> None:
-        """`folder` holds the dataset, and what the peers make of it."""
+    def __init__(self, folder: Path, batch: int, seconds: float, tune: bool, absent: dict[str, str]) -> None:
+        """`folder` holds the dataset, and what the peers make of it; without `tune` their first choice is taken."""
         self.not_run = dict(absent)
-        self.workers: dict[str, int] = {}
+        self.workers = {name: choices[0] for name, choices in TUNED.items()}
+        self._tune = tune
         self._folder, self._batch, self._seconds = folder, batch, seconds
 
     def prepare(self) -> None:
@@ -77,7 +78,7 @@ class Trial:
             if self._run(name, "--prepare") is None:
                 continue
             rates = {}
-            for workers in TUNED.get(name, ()):
+            for workers in TUNED.get(name, ()) if self._tune else ():
                 if seen := self.read(name, workers):
                     rates[workers] = seen["rate"]
             if rates:
@@ -143,7 +144,9 @@ def measure(trial: Trial, rounds: int) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Measures, prints tables, writes benchmarks/results/read.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter readings, and one round of 256 px")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of shorter readings, worker processes not tuned"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     flags = parser.parse_args()
     versions, absent = available()
@@ -151,10 +154,10 @@ def main() -> None:
     scratch = Path(tempfile.mkdtemp(prefix="morelli-read-"))
     try:
         for title, load in LOADS.items():
-            rounds = (3 if title == "64 px" else 1) if flags.quick else flags.rounds
+            rounds = 1 if flags.quick else flags.rounds
             (scratch / load.scheme).mkdir()
             counts[title] = make_dataset(load, scratch / load.scheme)
-            trial = Trial(scratch / load.scheme, load.batch, 1.5 if flags.quick else 5.0, absent)
+            trial = Trial(scratch / load.scheme, load.batch, 2 if flags.quick else 5, not flags.quick, absent)
             speed[title] = measure(trial, rounds)
             not_run |= trial.not_run
             shutil.rmtree(scratch / load.scheme)

@@ -172,7 +172,7 @@ def main() -> None:
     if arguments.consume:
         consume(arguments.consume, arguments.source)
         return
-    rounds, each = (3, 6) if arguments.quick else (5, 16)
+    rounds, each = (2, 6) if arguments.quick else (5, 16)
     scratch = Path(tempfile.mkdtemp(prefix="morelli-train-"))
     try:
         epoch = synthetic.make(scratch / "epoch", EPOCH_RECORDS // SAMPLES)

@@ -41,5 +41,5 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
         loader = DataLoader(read, batch_size=batch, num_workers=workers, drop_last=True, persistent_workers=True)
     for epoch in count():
         read.set_epoch(epoch)
-        for each in loader or read.iter(batch, drop_last_batch=True):
+        for each in read.iter(batch, drop_last_batch=True) if loader is None else loader:
             yield each["image"], each["label"]

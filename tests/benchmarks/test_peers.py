@@ -70,7 +70,8 @@ from benchmarks.readers import {peer} as peer
 from benchmarks.readers.crops import crops
 folder = Path(sys.argv[1])
 if hasattr(peer, "prepare"): peer.prepare(folder)
-def record(picture, label): return np.asarray(picture, np.uint8).tobytes(), int(np.argmax(label) if np.ndim(label) else label)
+def record(picture, label):
+    return np.asarray(picture, np.uint8).tobytes(), int(np.argmax(label) if np.ndim(label) else label)
 records = sorted((pixels.tobytes(), label) for pixels, label in crops(folder))
 batches = peer.batches(folder, 4, 1)
 for epoch in range(2):
