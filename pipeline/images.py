@@ -359,7 +359,8 @@ def encode(pixels: np.ndarray, encoding: records.Encoding) -> bytes:
     JPEG is quality 95 without chroma subsampling.
     """
     if encoding == "raw":
-        return pixels.tobytes()
+        # A window of a painting is strided, and numpy's tobytes copies such an array value by value: 25 times as slow.
+        return np.ascontiguousarray(pixels).tobytes()
     stream = io.BytesIO()
     if encoding == "png":
         Image.fromarray(pixels).save(stream, "PNG")

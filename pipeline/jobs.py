@@ -5,11 +5,13 @@ paintings, in a shuffle. A job whose result is there already is not run again: t
 
 Where the runner is the local one, Beam deals the jobs out and light worker processes, which never import Beam, do them:
 a Beam SDK process costs 170 MiB before it has done anything, and its local runner deals work out once, at the start, so
-that one slow worker keeps the others waiting.
+that one slow worker keeps the others waiting. Workers begin with the first jobs while Beam is still being imported;
+Beam then finds these begun, or done.
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,26 +24,27 @@ from pipeline.processes import deaf_to_interrupts, pool
 
 Step = Callable[[str], dict[str, Any]]  # job file -> a small result
 THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
+HEAD_START = 16  # jobs a worker is given before Beam is there to deal them out: two seconds' worth
 
 
 class _Bench:
     """The local worker processes, and what became of their jobs."""
 
-    def __init__(self, workers: int, step: Step, on_done: Callable[[dict[str, Any]], None]) -> None:
-        self.workers = workers
+    def __init__(
+        self, workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[dict[str, Any]], None]
+    ) -> None:
         self.failure: BaseException | None = None
         self._on_done = on_done
         self._lock = threading.Lock()
         self._pool = pool(workers)
         with deaf_to_interrupts():
-            for _ in range(workers):  # they start while Beam does
-                self._pool.submit(_import, step)
+            self._begun = {job: self._pool.submit(step, job) for job in jobs[: workers * HEAD_START]}
 
     def perform(self, step: Step, job: str) -> None:
         if self.failure is not None:  # the build is lost already: do not begin more
             return
         try:
-            result = self._pool.submit(step, job).result()
+            result = (self._begun.pop(job, None) or self._pool.submit(step, job)).result()
         except Exception as error:  # kept for `run`: raised here, Beam would print it once for every thread
             self.failure = self.failure or error
             return
@@ -56,10 +59,6 @@ class _Bench:
                 process.terminate()
 
 
-def _import(step: Step) -> None:
-    """Nothing more to do: a function that reaches a worker has had its module imported."""
-
-
 _bench: _Bench | None = None
 
 
@@ -72,9 +71,11 @@ def _perform(job: str, step: Step) -> None:
 
 
 @contextmanager
-def _local_workers(workers: int, step: Step, on_done: Callable[[dict[str, Any]], None]) -> Iterator[_Bench]:
+def _local_workers(
+    workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[dict[str, Any]], None]
+) -> Iterator[_Bench]:
     global _bench
-    _bench = _Bench(workers, step, on_done)
+    _bench = _Bench(workers, step, jobs, on_done)
     try:
         yield _bench
     except KeyboardInterrupt as error:
@@ -117,24 +118,17 @@ def run(
     """
     if not jobs:
         return
-    beam = import_beam()
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-
-    options = PipelineOptions(list(beam_flags))
-    name = options.view_as(StandardOptions).runner
-    direct = options.view_as(DirectOptions)
-    if name not in (None, "DirectRunner", "FnApiRunner") or direct.direct_running_mode != "in_memory":
-        direct.direct_num_workers = workers
-        try:
-            _execute(beam.Pipeline(runner=name or import_runner()(), options=options), step, jobs)
-        except MorelliError:
-            raise
-        except Exception as error:  # every runner has its own
-            raise MorelliError(f"{name or 'FnApiRunner'} could not do the work: {error}") from error
+    if not _is_local(beam_flags):
+        _run_on_beams_workers(step, jobs, workers, beam_flags)
         return
-    direct.direct_running_mode = "multi_threading"
-    direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
-    with _local_workers(workers, step, on_done) as bench:
+    with _local_workers(workers, step, jobs, on_done) as bench:
+        beam = import_beam()
+        from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+        options = PipelineOptions(list(beam_flags))
+        direct = options.view_as(DirectOptions)
+        direct.direct_running_mode = "multi_threading"
+        direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
         _execute(beam.Pipeline(import_runner()(), options), step, jobs)
     if isinstance(bench.failure, BrokenProcessPool):
         raise MorelliError(
@@ -143,6 +137,30 @@ def run(
         ) from bench.failure
     if bench.failure is not None:
         raise bench.failure
+
+
+def _is_local(beam_flags: Sequence[str]) -> bool:
+    """Whether worker processes of ours do the jobs; said without Beam, which takes a second and more to import."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner", default="DirectRunner")
+    parser.add_argument("--direct_running_mode", default="in_memory")
+    named, _ = parser.parse_known_args(list(beam_flags))
+    return named.runner in ("DirectRunner", "FnApiRunner") and named.direct_running_mode == "in_memory"
+
+
+def _run_on_beams_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str]) -> None:
+    beam = import_beam()
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+    options = PipelineOptions(list(beam_flags))
+    options.view_as(DirectOptions).direct_num_workers = workers
+    runner = options.view_as(StandardOptions).runner
+    try:
+        _execute(beam.Pipeline(runner=runner or import_runner()(), options=options), step, jobs)
+    except MorelliError:
+        raise
+    except Exception as error:  # every runner has its own
+        raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from error
 
 
 def import_runner() -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import platform
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -114,9 +115,9 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
 
 
 def prepare() -> None:
-    """Imports what `perform` and its workers need, ahead of them: that takes a second."""
+    """Begins to import what `perform` and its workers need, ahead of them: that takes a second."""
     preload(survey.__name__, shards.__name__, "imagehash", "scipy.fftpack")
-    jobs.import_runner()
+    threading.Thread(target=jobs.import_runner, daemon=True).start()
 
 
 def perform(
