@@ -2,9 +2,9 @@
 
 The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
 Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
-Rates are sustained ones, over epochs without end, after a first that is not timed; the first batch stands beside
-them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within a round: a busy
-machine slows all.
+Rates are sustained ones, over epochs without end, once as many records as fit a shuffle buffer are read; the first
+batch stands beside them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within
+a round: a busy machine slows all.
 
 "limit" reads the same shards through TFRecordDataset, in batches, neither shuffled nor parsed.
 """
@@ -35,27 +35,26 @@ class Load:
 
     Attributes:
       scheme: of the dataset.
-      paintings: to build it from.
       flags: of pipeline.build.
       batch: pictures.
     """
 
     scheme: str
-    paintings: int
     flags: tuple[str, ...]
     batch: int
 
 
 LOADS = {
-    "64 px": Load("crop64x512", 90, ("--crop=64", "--samples=512"), 128),
-    "256 px": Load("crop256x32", 90, ("--crop=256", "--samples=32"), 32),
+    "64 px": Load("crop64x512", ("--crop=64", "--samples=512"), 128),
+    "256 px": Load("crop256x32", ("--crop=256", "--samples=32"), 32),
 }
+PAINTINGS, QUICK_PAINTINGS = 90, 45
 
 
-def make_dataset(load: Load, folder: Path) -> int:
+def make_dataset(load: Load, paintings: int, folder: Path) -> int:
     """Builds a dataset with the project's own builder into folder/dataset; returns its training records."""
     if not (gallery := folder.parent / "gallery").exists():
-        write_gallery(gallery, paintings=load.paintings)
+        write_gallery(gallery, paintings=paintings)
     command = [sys.executable, "-m", "pipeline.build", f"--data_dir={gallery}", f"--output_dir={folder}", *load.flags]
     subprocess.run([*command, "--splits=90/5/5", "--dedup=off"], check=True, stdout=subprocess.DEVNULL)
     records.resolve_dataset_dir(folder / load.scheme).rename(folder / "dataset")
@@ -145,19 +144,23 @@ def main() -> None:
     """Measures, prints tables, writes benchmarks/results/read.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--quick", action="store_true", help="one round of shorter readings, worker processes not tuned"
+        "--quick", action="store_true", help="one round, of half as many 64 px pictures; worker processes not tuned"
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     flags = parser.parse_args()
     versions, absent = available()
+    absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
+    rounds, paintings, loads = flags.rounds, PAINTINGS, LOADS
+    if flags.quick:
+        rounds, paintings, loads = 1, QUICK_PAINTINGS, {"64 px": LOADS["64 px"]}
     speed, counts, not_run = {}, {}, dict(absent)
     scratch = Path(tempfile.mkdtemp(prefix="morelli-read-"))
     try:
-        for title, load in LOADS.items():
-            rounds = 1 if flags.quick else flags.rounds
+        for title, load in loads.items():
             (scratch / load.scheme).mkdir()
-            counts[title] = make_dataset(load, scratch / load.scheme)
-            trial = Trial(scratch / load.scheme, load.batch, 2 if flags.quick else 5, not flags.quick, absent)
+            counts[title] = make_dataset(load, paintings, scratch / load.scheme)
+            trial = Trial(scratch / load.scheme, load.batch, 2 if flags.quick else 3, not flags.quick, absent)
             speed[title] = measure(trial, rounds)
             not_run |= trial.not_run
             shutil.rmtree(scratch / load.scheme)

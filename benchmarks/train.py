@@ -70,7 +70,7 @@ def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, dict[st
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in ("none", "light"):
         flow = Stream(dataset, contract, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
-        batches = iter(training_batches(flow, 0, epochs=EPOCHS))
+        batches = training_batches(flow, 0, epochs=EPOCHS)
         sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
         if augment == "none":
             sources[ARRAY] = in_memory.batches(images, labels, len(contract.labels), BATCH)
@@ -103,7 +103,7 @@ def resume(dataset: Path) -> dict[int, float]:
     found = {}
     for step in (0, last // 4, last // 2, last * 3 // 4, last):
         begun = time.perf_counter()
-        next(iter(training_batches(flow, 0, step)))
+        next(training_batches(flow, 0, step))
         found[step] = time.perf_counter() - begun
     return found
 
@@ -116,7 +116,7 @@ def consume(dataset: Path, source: str) -> None:
     steps = _steps(dataset, "MobileNetV3Small")
     contract = records.read_contract(dataset)
     if source == STREAMED:
-        batches = iter(training_batches(Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0))
+        batches = training_batches(Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0)
     else:
         in_memory.restrain()
         try:

@@ -59,7 +59,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
     temporary = path.with_suffix(".tmp")
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
     with temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **{_STATE: text}, **arrays)
+        np.savez(stream, **{_STATE: text}, **arrays)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)

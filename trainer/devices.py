@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -33,15 +33,23 @@ class Place:
         """Whether this process writes files."""
         return self.worker == 0
 
-    def distributed(self, make: Callable[[], tf.data.Dataset], batch_size: int) -> tf.data.Dataset:
-        """This worker's batches, cut for its devices and fetched ahead onto them."""
+    def deliver(self, batch: tuple[tf.Tensor, ...]) -> Any:
+        """This worker's batch, cut for its devices and copied onto them."""
         if self.replicas > 1:
-            each = batch_size // self.replicas
-            return self.strategy.distribute_datasets_from_function(lambda _: make().rebatch(each, drop_remainder=True))
+            devices = self.strategy.extended.worker_devices
+            parts = zip(*(tf.split(tensor, len(devices)) for tensor in batch), strict=True)
+            values = [_onto(device, part) for device, part in zip(devices, parts, strict=True)]
+            first = self.worker * len(devices)
+            return self.strategy.experimental_distribute_values_from_function(
+                lambda context: values[context.replica_id_in_sync_group - first]
+            )
         gpus = tf.config.list_logical_devices("GPU")
-        if gpus:
-            return make().apply(tf.data.experimental.prefetch_to_device(gpus[0].name))
-        return make()
+        return _onto(gpus[0].name, batch) if gpus else batch
+
+
+def _onto(device: str, tensors: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    with tf.device(device):
+        return tuple(map(tf.identity, tensors))
 
 
 def find_place(strategy: str, batch_size: int) -> Place:

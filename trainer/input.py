@@ -1,22 +1,23 @@
 """Shards -> batches, in an order that is a function of (seed, epoch) alone.
 
-Training: windows of shards (`trainer.order`) are read and parsed in parallel, a few hundred records at a time, into
-one tensor of pictures a window; batches are gathered from it in permuted order. No function is ever called for a
-single record, which is what limits most pipelines of small records. And no record keeps an allocation of its own: as
-strings in a shuffle buffer, allocated by one thread and freed by another, they fragment the heap, which grows for an
-epoch.
+Training: windows of shards (`trainer.order`) lie in memory (`trainer.windows`), and batches are gathered from them in
+permuted order. No function of TensorFlow is ever called for a single record, which is what limits most pipelines of
+small records. And no record keeps an allocation of its own: as strings in a shuffle buffer, allocated by one thread and
+freed by another, they fragment the heap, which grows for an epoch.
 
 Evaluation: every record once, in shard order, the last batch kept.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,14 +25,14 @@ import tensorflow as tf
 from pipeline import records
 from pipeline.errors import DamagedShardError, DatasetError
 from trainer import augment, order
+from trainer.windows import Windows
 
 _READ_BUFFER = 1 << 18  # bytes asked of the file system at a time; larger is no faster
-_CHUNK_BYTES = 3 << 20  # of pictures handed on at a time while a window is read; larger ones miss the processor's cache
 _LABELS_CHUNK = 256  # records parsed at a time where only labels are
-_CYCLE = 8  # shards of a window read in turn; not the number of cores, on which the order must not depend
 PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
-PARALLEL = min(_CYCLE, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
+Batch = tuple[tf.Tensor, tf.Tensor]
+PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class Stream:
       folder: of the dataset.
       contract: of the dataset.
       batch_size: records of a step, over all workers and devices.
-      shuffle_mib: memory for shuffling, pictures decoded. A third is the window in use, two thirds are the next one:
-        the pieces in which it is read, and the tensor they are put together in.
+      shuffle_mib: memory for shuffling, as if all pictures were raw. Half is the window in use, half is the next one.
       seed: of order and augmentation.
       augmentation: a level of `trainer.augment`.
       resized_crop: whether its `random_resized_crop` is on.
@@ -69,7 +69,7 @@ class Stream:
         return order.epoch_windows(
             counts,
             [count * picture for count in counts],
-            (self.shuffle_mib << 20) // 3,
+            (self.shuffle_mib << 20) // 2,
             self.seed,
             epoch,
             self.class_counts,
@@ -86,102 +86,70 @@ class Stream:
         return self.batch_size // self.workers
 
 
-def training_batches(stream: Stream, epoch: int, first: int = 0, epochs: int = 1) -> tf.data.Dataset:
+def training_batches(
+    stream: Stream, epoch: int, first: int = 0, epochs: int = 1, deliver: Callable[[Batch], Any] = lambda batch: batch
+) -> Iterator[Any]:
     """The batches of an epoch from the `first` one on, then those of the epochs after it, `epochs` in all.
 
     Starting later costs the reading of one window, not of what lies before it. The next epoch is being read when one
     ends.
 
-    Returns:
-      A dataset of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and is one-hot
-      unless the augmentation mixes images.
+    Args:
+      stream: of which data, and how.
+      epoch, first, epochs: which batches.
+      deliver: called with each batch ahead of its turn, in another thread, to bring it to the devices.
+
+    Yields:
+      What `deliver` makes of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and
+      is one-hot unless the augmentation mixes images.
+
+    Raises:
+      DamagedShardError, OSError: a shard is damaged, or cannot be read.
     """
     steps = stream.steps_per_epoch
-    classes = len(stream.contract.labels)
-    start = stream.worker * stream.part
+    windows = Windows(stream.folder, stream.contract, stream.windows, stream.seed, epoch + epochs)
+    finish = _finisher(stream)
 
-    def prepare(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image, label = (tensor[start : start + stream.part] for tensor in batch)
+    def take(number: int) -> tuple[np.ndarray, np.ndarray]:
+        current, step = divmod(number, steps)
+        return windows.take(current, step * stream.batch_size + stream.worker * stream.part, stream.part)
+
+    def prepare(number: int, taken: Future[tuple[np.ndarray, np.ndarray]]) -> Any:
+        return deliver(finish(number, *taken.result()))
+
+    ahead: deque[Future[Any]] = deque()
+    # Threads of Python, not of tf.data: that would call Python from its own, which cannot end while a process does.
+    with ThreadPoolExecutor(1, "take") as taker, ThreadPoolExecutor(PARALLEL, "prepare") as preparers:
+        for number in range(epoch * steps + first, (epoch + epochs) * steps):
+            ahead.append(preparers.submit(prepare, number, taker.submit(take, number)))
+            if len(ahead) > PREFETCH:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _finisher(stream: Stream) -> Callable[[int, np.ndarray, np.ndarray], Batch]:
+    """What makes a batch of its number in the run, its pictures as they are stored, and its labels."""
+    one_hot = np.eye(len(stream.contract.labels), dtype=np.float32)
+    raw = stream.contract.encoding == "raw"
+
+    @tf.function
+    def decode_and_augment(number: tf.Tensor, images: tf.Tensor, targets: tf.Tensor) -> Batch:
+        if not raw:
+            images = records.decode_images(images, stream.contract)
         # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
         seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
-        return augment.augment(image, tf.one_hot(label, classes), seed, stream.augmentation, stream.resized_crop)
+        return augment.augment(images, targets, seed, stream.augmentation, stream.resized_crop)
 
-    numbers = tf.data.Dataset.range(epoch * steps + first, (epoch + epochs) * steps)
-    batches = tf.data.Dataset.zip(numbers, _shuffled(stream, epoch, first, epochs)).map(
-        prepare, num_parallel_calls=PARALLEL
-    )
-    return batches.prefetch(PREFETCH).with_options(_options())
+    def finish(number: int, images: np.ndarray, labels: np.ndarray) -> Batch:
+        # DLPack hands memory over as it is; convert_to_tensor would copy it, into pages that are new.
+        pictures = tf.experimental.dlpack.from_dlpack(images.__dlpack__()) if raw else tf.convert_to_tensor(images)
+        targets = tf.convert_to_tensor(one_hot[labels])
+        if raw and stream.augmentation == "none" and not stream.resized_crop:
+            return pictures, targets
+        return decode_and_augment(tf.constant(number, tf.int64), pictures, targets)
 
-
-def _shuffled(stream: Stream, epoch: int, first: int, epochs: int) -> tf.data.Dataset:
-    """(image uint8[batch_size, size, size, 3], label int64[batch_size]) of all batches, before augmentation."""
-    shards = stream.contract.splits["train"]
-    paths = [str(stream.folder / shard.filename) for shard in shards]
-    windows = functools.lru_cache(maxsize=2)(stream.windows)
-
-    def start(current: int) -> tuple[int, int]:
-        return order.locate(windows(current), first * stream.batch_size if current == epoch else 0)
-
-    def plan(current: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the windows to read: number, paths padded with "", and records."""
-        numbered = list(enumerate(windows(int(current))))[start(int(current))[0] :]
-        width = max(len(window.shards) for _, window in numbered)
-        padded = [
-            [paths[shard] for shard in window.shards] + [""] * (width - len(window.shards)) for _, window in numbered
-        ]
-        counts = [window.records for _, window in numbered]
-        return np.array([number for number, _ in numbered]), np.array(padded, object), np.array(counts)
-
-    def positions(current: np.ndarray, number: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        drawn = order.window_positions(windows(int(current))[number], int(number), labels, stream.seed, int(current))
-        at, offset = start(int(current))
-        return drawn[offset:] if number == at else drawn
-
-    def epoch_batches(current: tf.Tensor) -> tf.data.Dataset:
-        def read(number: tf.Tensor, row: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            images, labels = _read_window(row[row != ""], count, stream.contract)
-            drawn = tf.numpy_function(positions, [current, number, labels], tf.int64, stateful=False)
-            return images, labels, tf.ensure_shape(drawn, [None])
-
-        numbers, rows, counts = tf.numpy_function(plan, [current], (tf.int64, tf.string, tf.int64), stateful=False)
-        planned = (
-            tf.ensure_shape(numbers, [None]),
-            tf.ensure_shape(rows, [None, None]),
-            tf.ensure_shape(counts, [None]),
-        )
-        # prefetch(1): the next window is read while this one is used.
-        read_windows = tf.data.Dataset.from_tensor_slices(planned).map(read).prefetch(1)
-        return read_windows.flat_map(pieces).rebatch(stream.batch_size, drop_remainder=True)
-
-    def pieces(images: tf.Tensor, labels: tf.Tensor, drawn: tf.Tensor) -> tf.data.Dataset:
-        parts = tf.data.Dataset.from_tensor_slices(drawn).batch(stream.batch_size)
-        return parts.map(lambda part: (tf.gather(images, part), tf.gather(labels, part)))
-
-    return tf.data.Dataset.range(epoch, epoch + epochs).flat_map(epoch_batches)
-
-
-def _read_window(paths: tf.Tensor, count: tf.Tensor, contract: records.Contract) -> tuple[tf.Tensor, tf.Tensor]:
-    """image uint8[count, size, size, 3] and label int64[count] of the records of some shards.
-
-    The shards are interleaved in an order that does not depend on timing.
-    """
-
-    chunk = max(1, _CHUNK_BYTES // (contract.scheme.size**2 * 3))
-
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = records.parse_batch(serialized, contract, "image", "label")
-        return parsed["image"], parsed["label"]
-
-    pieces = tf.data.Dataset.from_tensor_slices(paths).interleave(
-        lambda path: tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(chunk).map(parse),
-        cycle_length=_CYCLE,
-        num_parallel_calls=min(_CYCLE, 2 * PARALLEL),  # while one waits for its turn, another reads
-        deterministic=True,
-    )
-    images, labels = pieces.rebatch(count).get_single_element()
-    complete = tf.debugging.assert_equal(tf.size(labels, tf.int64), count, "records are missing")
-    with tf.control_dependencies([complete]):
-        return tf.identity(images), tf.identity(labels)
+    return finish
 
 
 def parse_labels(serialized: tf.Tensor) -> tf.Tensor:

@@ -83,7 +83,7 @@ def estimate(
     values = sum(math.prod(shape) for shape in _output_shapes(network.model))
     return Estimate(
         process=_PROCESS,
-        shuffle=min(stream.shuffle_mib << 20, 3 * stream.contract.records("train") * size * size * 3),
+        shuffle=min(stream.shuffle_mib << 20, 2 * stream.contract.records("train") * size * size * 3),
         batches=PREFETCH * pictures + PARALLEL * per_picture,
         weights=weights * (2 + averaged + accumulated) + slots,
         activations=examples * values * (2 if half else _FLOAT) * 4 // 3,

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from trainer import attribution, checkpoint, input, models, progress, runfolder, scores
 from trainer.assembly import Run, assemble, restore, save
 from trainer.config import Config
@@ -64,17 +62,13 @@ def _is_stale(run: Run) -> bool:
     return 0 < run.config.early_stop <= run.progress.stale
 
 
-def _batches(run: Run) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+def _batches(run: Run) -> Iterator[Any]:
     """All that the run has not seen yet; the next epoch's are read while an epoch is validated."""
     at = run.progress
-    left = run.config.epochs - at.epoch
-    batches = run.place.distributed(
-        lambda: input.training_batches(run.stream, at.epoch, at.batch, left), run.stream.batch_size
-    )
-    return iter(batches)
+    return input.training_batches(run.stream, at.epoch, at.batch, run.config.epochs - at.epoch, run.place.deliver)
 
 
-def _train_epoch(run: Run, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], interrupts: Interrupts) -> None:
+def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> None:
     """Takes the batches of the epoch that are left."""
     config, at = run.config, run.progress
     total = run.stream.steps_per_epoch

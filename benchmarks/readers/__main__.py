@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from benchmarks.readers import LIMIT, OURS, PEERS
-from pipeline.records import read_contract
+from benchmarks.readers.crops import buffered, side
 
 if __name__ == "__main__":  # worker processes import this file again
     parser = argparse.ArgumentParser("python -m benchmarks.readers", description=__doc__)
@@ -21,7 +21,7 @@ if __name__ == "__main__":  # worker processes import this file again
     parser.add_argument("--prepare", action="store_true")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=5, help="to read after the first epoch")
+    parser.add_argument("--seconds", type=float, default=3, help="to read once what filled the buffers is used up")
     flags = parser.parse_args()
     peer = importlib.import_module(f"benchmarks.readers.{flags.peer}")
     if flags.prepare:
@@ -32,7 +32,7 @@ if __name__ == "__main__":  # worker processes import this file again
         batches = peer.batches(flags.folder, flags.batch, flags.workers)
         next(batches)
         first = time.perf_counter() - called
-        for _ in range(read_contract(flags.folder / "dataset").records("train") // flags.batch):
+        for _ in range(buffered(side(flags.folder)) // flags.batch):
             next(batches)  # what buffers were filled with before the clock starts is used up
         begun = now = time.perf_counter()
         read = 0

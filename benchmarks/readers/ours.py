@@ -19,4 +19,4 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     del workers
     dataset = folder / "dataset"
     stream = Stream(dataset, records.read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
-    return iter(training_batches(stream, 0, epochs=EPOCHS))
+    return training_batches(stream, 0, epochs=EPOCHS)

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readers.crops import buffered, shards, side
-from pipeline import records
+
+
+def features() -> dict[str, Any]:
+    """What a training step needs of a record."""
+    import tensorflow as tf
+
+    return {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
 
 
 def serialized(folder: Path) -> Any:
@@ -24,7 +30,11 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     import tensorflow as tf
 
     del workers
-    contract = records.read_contract(folder / "dataset")
-    read = serialized(folder).batch(batch, drop_remainder=True)
-    read = read.map(lambda some: records.parse_batch(some, contract), num_parallel_calls=tf.data.AUTOTUNE)
-    return ((each["image"], each["label"]) for each in read.prefetch(tf.data.AUTOTUNE))
+    size = side(folder)
+
+    def parse(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        parsed = tf.io.parse_example(some, features())
+        return tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), [-1, size, size, 3]), parsed["label"]
+
+    read = serialized(folder).batch(batch, drop_remainder=True).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    return iter(read.prefetch(tf.data.AUTOTUNE))

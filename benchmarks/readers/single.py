@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readers.crops import side
-from benchmarks.readers.plain import serialized
+from benchmarks.readers.plain import features, serialized
 
 
 def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
@@ -16,10 +16,9 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
 
     del workers
     size = side(folder)
-    features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
 
     def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_single_example(record, features)
+        parsed = tf.io.parse_single_example(record, features())
         return tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), [size, size, 3]), parsed["label"]
 
     read = serialized(folder).map(parse, num_parallel_calls=tf.data.AUTOTUNE)

@@ -55,7 +55,7 @@ def assemble(config: Config) -> Run:
 
 
 def first_batch(run: Run) -> tuple[tf.Tensor, tf.Tensor]:
-    return next(iter(training.input.training_batches(run.stream, 0)))
+    return next(training.input.training_batches(run.stream, 0))
 
 
 def step(run: Run, batch: tuple[tf.Tensor, tf.Tensor], frozen: bool = False) -> float:
@@ -133,11 +133,9 @@ def test_a_loss_that_is_not_finite_names_its_step_and_leaves_the_last_good_state
 ) -> None:
     batches = training.input.training_batches
 
-    def poisoned(*args: object) -> tf.data.Dataset:
-        def spoil(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            return batch[0], tf.where(number == 4, np.nan, batch[1])
-
-        return batches(*args).enumerate().map(spoil)  # type: ignore[arg-type]
+    def poisoned(*args: object) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        for number, (images, targets) in enumerate(batches(*args)):  # type: ignore[arg-type]
+            yield images, targets * np.nan if number == 4 else targets
 
     monkeypatch.setattr(training.input, "training_batches", poisoned)
     with pytest.raises(

@@ -1,0 +1,82 @@
+"""The index of a shard agrees with reading it record by record, and no damage gets past it."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import records
+from pipeline.errors import DamagedShardError
+from pipeline.index import index
+
+example = st.builds(
+    records.encode_example,
+    image=st.binary(max_size=400),
+    label=st.integers(0, 10_000),
+    painting_id=st.text("0123456789abcdef", min_size=16, max_size=16),
+    crop_index=st.integers(0, 1023),
+    crop_box=st.lists(st.floats(0, 1e6, width=32), min_size=4, max_size=4),
+    source_size=st.lists(st.integers(1, 1 << 20), min_size=2, max_size=2),
+)
+
+
+def shard(payloads: list[bytes]) -> np.ndarray:
+    return np.frombuffer(bytearray(b"".join(map(records.frame, payloads))), np.uint8)
+
+
+@given(st.lists(example, max_size=8))
+def test_pictures_and_labels_lie_where_reading_record_by_record_finds_them(payloads: list[bytes]) -> None:
+    content = shard(payloads)
+    found = index(content, "shard")
+    expected = [records.decode_example(payload) for payload in payloads]
+    pictures = zip(found.starts, found.lengths, strict=True)
+    assert [content[start : start + length].tobytes() for start, length in pictures] == [e["image"] for e in expected]
+    assert found.labels.tolist() == [each["label"][0] for each in expected]
+
+
+@given(st.lists(example, min_size=1, max_size=4), st.data())
+def test_any_flipped_bit_is_found_in_its_record(payloads: list[bytes], data: st.DataObject) -> None:
+    content = shard(payloads).copy()
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(DamagedShardError) as caught:
+        index(content, "shard")
+    ends = np.cumsum([len(records.frame(payload)) for payload in payloads])
+    assert caught.value.offset == [0, *ends][int(np.searchsorted(ends, at, side="right"))]
+    assert caught.value.path == "shard"
+
+
+@given(st.lists(example, min_size=1, max_size=4), st.data())
+def test_a_shard_that_is_cut_short_is_found_unless_the_cut_is_between_records(
+    payloads: list[bytes], data: st.DataObject
+) -> None:
+    content = shard(payloads)
+    ends = np.cumsum([0, *(len(records.frame(payload)) for payload in payloads)])
+    cut = data.draw(st.integers(0, len(content) - 1))
+    if cut in ends:
+        assert len(index(content[:cut], "shard").labels) == ends.tolist().index(cut)
+    else:
+        with pytest.raises(DamagedShardError):
+            index(content[:cut], "shard")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"not an example", records.encode_example(b"x", 1, "a", 0, [0] * 4, [1, 1])[:-30]]
+)
+def test_sound_frames_of_something_else_are_refused(payload: bytes) -> None:
+    with pytest.raises(DamagedShardError, match="not those of a dataset of this format"):
+        index(shard([records.encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1]), payload]), "shard")
+
+
+def test_the_slow_reader_names_the_same_place() -> None:
+    content = shard([records.encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1])] * 3).copy()
+    content[-1] ^= 1
+    with pytest.raises(DamagedShardError) as fast:
+        index(content, "shard")
+    with pytest.raises(DamagedShardError) as slow:
+        list(records.read_frames(io.BytesIO(content.tobytes()), "shard"))
+    assert str(fast.value) == str(slow.value)

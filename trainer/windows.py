@@ -1,0 +1,133 @@
+"""Windows of shards in memory, and the batches that are put together from them.
+
+A window's shards are read, whole and in one go, into memory that the window before the last has left, and a record's
+picture is copied once, from there into its batch, in memory that an earlier batch has left: a page that is new to the
+process costs ten times what copying into it costs. The next window is read while one is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline import records
+from pipeline.errors import DamagedShardError
+from pipeline.index import Index, index
+from trainer import order
+from trainer.order import Window
+
+_ALIGNMENT = 64  # bytes, of a tensor's memory, as TensorFlow's own allocator has it
+
+
+class _Loaded(NamedTuple):
+    """A window in memory: its shards' bytes, where its records lie in them, and which of them to emit, in order."""
+
+    memory: np.ndarray
+    found: Index
+    positions: np.ndarray
+
+
+class Windows:
+    """The training records of a dataset, shuffled; any batch of any epoch, and those that follow it fast.
+
+    Safe to be called by several threads, but made for one that asks for batches in their order.
+    """
+
+    def __init__(
+        self, folder: Path, contract: records.Contract, windows: Callable[[int], list[Window]], seed: int, end: int
+    ) -> None:
+        """`windows` gives those of an epoch; epochs from `end` on are not read ahead."""
+        self._folder, self._contract = folder, contract
+        self._windows = functools.lru_cache(maxsize=2)(windows)
+        self._seed, self._end = seed, end
+        self._spare: list[np.ndarray] = []  # memory of windows
+        self._blank: list[np.ndarray] = []  # memory of batches
+        self._loads: dict[tuple[int, int], Future[_Loaded]] = {}
+        self._reader = ThreadPoolExecutor(1, "windows")
+        self._lock = threading.Lock()
+
+    def take(self, epoch: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The records of an epoch from the `first` one on that it emits.
+
+        Returns:
+          Pictures, uint8[count, size, size, 3] where they are stored raw, else bytes[count] of PNG or JPEG files; and
+          int64[count] labels. Once nobody holds the pictures, nor a view of them, their memory is used again.
+
+        Raises:
+          DamagedShardError: a shard is damaged.
+          OSError: a shard cannot be read.
+        """
+        size = self._contract.scheme.size
+        raw = self._contract.encoding == "raw"
+        pictures = self._pictures(count, size * size * 3) if raw else np.empty(count, object)
+        labels = np.empty(count, np.int64)
+        done = 0
+        with self._lock:
+            while done < count:
+                number, offset = order.locate(self._windows(epoch), first + done)
+                memory, found, positions = self._load(epoch, number)
+                chosen = positions[offset : offset + count - done]
+                labels[done : done + len(chosen)] = found.labels[chosen]
+                for start, length in zip(found.starts[chosen].tolist(), found.lengths[chosen].tolist(), strict=True):
+                    some = memory[start : start + length]
+                    pictures[done] = some if raw else some.tobytes()
+                    done += 1
+        return (pictures.reshape(count, size, size, 3) if raw else pictures), labels
+
+    def _pictures(self, count: int, size: int) -> np.ndarray:
+        """uint8[count, size], not filled."""
+        memory = self._blank.pop() if self._blank else np.empty(0, np.uint8)
+        if len(memory) < count * size + _ALIGNMENT:
+            memory = np.empty(count * size + _ALIGNMENT, np.uint8)
+        skip = -memory.ctypes.data % _ALIGNMENT
+        # The base of all views of it: numpy's views refer to the array they come from, at any remove, but see none
+        # behind a buffer.
+        lent = np.frombuffer(memory.data, np.uint8, count * size, skip)
+        weakref.finalize(lent, self._blank.append, memory).atexit = False
+        return lent.reshape(count, size)
+
+    def _load(self, epoch: int, number: int) -> _Loaded:
+        """A window; the one after it begins to be read."""
+        after = (epoch, number + 1) if number + 1 < len(self._windows(epoch)) else (epoch + 1, 0)
+        wanted = [(epoch, number), *([after] if after[0] < self._end else [])]
+        for key in [key for key in self._loads if key not in wanted]:
+            self._spare.append(self._loads.pop(key).result().memory)
+        for key in wanted:
+            if key not in self._loads:
+                self._loads[key] = self._reader.submit(self._read, *key)
+        return self._loads[epoch, number].result()
+
+    def _read(self, epoch: int, number: int) -> _Loaded:
+        window = self._windows(epoch)[number]
+        shards = [self._contract.splits["train"][shard] for shard in window.shards]
+        size = sum(shard.bytes for shard in shards)
+        memory = self._spare.pop() if self._spare else np.empty(0, np.uint8)
+        if len(memory) < size:
+            memory = np.empty(size, np.uint8)
+        parts, at = [], 0
+        for shard in shards:
+            part = memory[at : at + shard.bytes]
+            _fill(part, str(self._folder / shard.filename))
+            found = index(part, str(self._folder / shard.filename))
+            parts.append(found._replace(starts=found.starts + at))
+            at += shard.bytes
+        joined = Index(*map(np.concatenate, zip(*parts, strict=True)))
+        return _Loaded(memory, joined, order.window_positions(window, number, joined.labels, self._seed, epoch))
+
+
+def _fill(memory: np.ndarray, path: str) -> None:
+    """Reads a file that has as many bytes as `memory`."""
+    view, done = memory.data, 0
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        while done < len(view):
+            read = stream.readinto(view[done:])
+            if not read:
+                raise DamagedShardError(path, done, f"it ends there; it was sealed with {len(view)} bytes")
+            done += read
