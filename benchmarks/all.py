@@ -1,7 +1,8 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-With --quick in under ten minutes on two quiet cores, in full in about an hour. Results go to benchmarks/results, as
-JSON and as table.md; charts to docs/. A peer that is not installed is named: pip install '.[benchmarks]'.
+With --quick in under ten minutes on two cores, in full in about an hour. Results go to benchmarks/results, as JSON and
+as table.md; charts go to docs/, those of --quick beside its results. A peer that is not installed is named:
+pip install '.[benchmarks]'.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def main() -> None:
     print(f"\n{summary}\n")
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "table.md").write_text("\n".join(["# Benchmarks\n", summary, "", *texts]))
-    paths = charts.draw(results, DOCS)
+    paths = charts.draw(results, RESULTS if flags.quick else DOCS)
     print(f"written to {RESULTS / 'table.md'}, {', '.join(map(str, paths))}")
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}; what they said stands above.")

@@ -6,14 +6,18 @@ checksums, syncs and can be gone on with. The limit is Pillow's `load` of the sa
 processes. Beside it stand our phases: "writing", start of Beam and workers included, and the survey, which a second
 scheme does not repeat.
 
-Memory: highest sum of resident memory over all processes of a command, against the number of paintings.
+Memory: highest sum of resident memory over all processes of a command, against the number of paintings, which are
+smaller here: what is written, and held, weighs the same. Who takes too long or too much is stopped; the peak until then
+is a lower bound.
 
-Set PAINTINGS_DIR to measure on real paintings (PAINTINGS_DIR/kaggle_subset/**/*.jpg); without it, the embedded gallery.
+Set PAINTINGS_DIR to measure on real paintings (PAINTINGS_DIR/kaggle_subset/**/*.jpg, for memory masters/**/*.jpg);
+without it, the embedded gallery.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import re
@@ -26,15 +30,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
 from PIL import Image
 
 from benchmarks.builders import CANNOT, PEERS
-from benchmarks.galleries import multiply, originals
+from benchmarks.galleries import multiply, originals, small_originals
 from benchmarks.measure import Failed, Measured, run, save, spread, table
 
 CROPS, RESHAPE = "crop64x16", "reshape256"
 OURS, LIMIT, WRITING, SURVEY = "morelli", "limit", "writing", "survey"
 LIMIT_CHUNK = 16
+ENDLESS = (math.inf, math.inf)  # seconds and MiB
+MOST_SECONDS = 100  # of a build whose memory is measured
+MOST_MEMORY = 0.6  # of the machine's, likewise
 FLAGS = {CROPS: ("--crop=64", "--samples=16"), RESHAPE: ("--reshape=256",)}
 
 Rounds = dict[str, list[float]]
@@ -64,11 +72,13 @@ def command(contender: str, data: Path, output: Path, scheme: str, workers: int)
     return [*python, "benchmarks.builders", contender, *places]
 
 
-def build(contender: str, data: Path, output: Path, scheme: str, workers: int) -> Measured:
-    """A build from nothing. Raises Failed where a peer fails."""
+def build(
+    contender: str, data: Path, output: Path, scheme: str, workers: int, most: tuple[float, float] = ENDLESS
+) -> Measured:
+    """A build from nothing; `most` is for `run`. Raises Failed where a peer fails."""
     shutil.rmtree(output, ignore_errors=True)
     try:
-        return run(command(contender, data, output, scheme, workers))
+        return run(command(contender, data, output, scheme, workers), most)
     finally:
         shutil.rmtree(output, ignore_errors=True)
 
@@ -98,16 +108,17 @@ class Trial:
     def __init__(self, scratch: Path, workers: int, absent: dict[str, str]) -> None:
         """`scratch` holds what is built, while it is."""
         self.not_run = dict(absent)
+        self.stopped: dict[str, dict[int, str]] = {}
         self._output, self._workers = scratch / "built", workers
 
     def contenders(self, among: Iterable[str], scheme: str) -> list[str]:
         """Those that still run, and can make such pictures."""
         return [name for name in among if name not in self.not_run and (name, scheme) not in CANNOT]
 
-    def build(self, contender: str, data: Path, scheme: str) -> Measured | None:
+    def build(self, contender: str, data: Path, scheme: str, most: tuple[float, float] = ENDLESS) -> Measured | None:
         """A measured build; None where the contender fails."""
         try:
-            return build(contender, data, self._output, scheme, self._workers)
+            return build(contender, data, self._output, scheme, self._workers, most)
         except Failed as failed:
             if contender == OURS:
                 raise
@@ -137,13 +148,18 @@ class Trial:
     def memory(
         self, sources: list[Path], scratch: Path, sizes: list[int], among: list[str]
     ) -> dict[str, dict[int, float]]:
-        """Contender -> number of paintings -> peak MiB of its process tree."""
+        """Contender -> number of paintings -> peak MiB of its process tree; more are only for who could do fewer."""
+        most = (MOST_SECONDS, MOST_MEMORY * psutil.virtual_memory().total / 2**20)
         peaks: dict[str, dict[int, float]] = {name: {} for name in self.contenders(among, CROPS)}
         for size in sizes:
             data = multiply(sources, size, scratch / f"gallery-{size}")
             for name in self.contenders(among, CROPS):
-                if built := self.build(name, data, CROPS):
+                if name in self.stopped:
+                    continue
+                if built := self.build(name, data, CROPS, ENDLESS if name == OURS else most):
                     peaks[name][size] = built.peak_mib
+                    if built.stopped:
+                        self.stopped[name] = {size: built.stopped}
             shutil.rmtree(data)
             said = ", ".join(f"{name} {some[size]:.0f}" for name, some in peaks.items() if size in some)
             print(f"{size:,} paintings, peak MiB: {said}", flush=True)
@@ -155,17 +171,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one round, fewer paintings for memory; four minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of crops, fewer paintings for memory; four minutes"
+    )
     parser.add_argument("--only", choices=("speed", "memory"))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     parser.add_argument("--paintings", type=int, default=1000, help="for speed; 8446 are the reference set")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--scratch", type=Path, help="where the galleries go (10 GB; default: the temporary folder)")
     flags = parser.parse_args()
     versions, absent = available()
     absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
-    paintings, sizes = (1000, [500, 1500]) if flags.quick else (flags.paintings, [1000, 4000, 16000])
-    rounds = 1 if flags.quick else 5
+    paintings = flags.paintings
+    rounds, schemes, sizes = (1, [CROPS], [250, 1000]) if flags.quick else (flags.rounds, [*FLAGS], [1000, 4000, 16000])
     growing = ["afternoon", "tfds_beam"] if flags.quick else list(PEERS)
     speed: dict[str, dict[str, Any]] = {}
     memory: dict[str, dict[int, float]] = {}
@@ -175,7 +194,7 @@ def main() -> None:
         trial = Trial(scratch, flags.workers, absent)
         if flags.only != "memory":
             data = multiply(sources, paintings, scratch / "gallery")
-            for scheme in (CROPS, RESHAPE):
+            for scheme in schemes:
                 rates, peaks = trial.speed(data, scheme, rounds)
                 speed[scheme] = {
                     contender: {
@@ -188,7 +207,7 @@ def main() -> None:
                 }
             shutil.rmtree(data)
         if flags.only != "speed":
-            memory = trial.memory(sources, scratch, sizes, [OURS, *growing])
+            memory = trial.memory(small_originals(scratch), scratch, sizes, [OURS, *growing])
     for scheme, contenders in speed.items():
         rows = []
         for contender, some in contenders.items():
@@ -197,8 +216,10 @@ def main() -> None:
         print(f"\n{scheme}, {paintings:,} paintings, {flags.workers} workers, median (range) of {rounds}\n")
         print(table(["builder", "paintings/s", "of the limit", "ours is, times", "peak MiB"], rows))
     if memory:
-        cells = {name: [f"{some[size]:.0f}" if size in some else "" for size in sizes] for name, some in memory.items()}
-        rows = [[name, *some] for name, some in cells.items()]
+        rows = []
+        for name, some in memory.items():
+            notes = {size: f", {why}" for size, why in trial.stopped.get(name, {}).items()}
+            rows.append([name, *(f"{some[size]:.0f}{notes.get(size, '')}" if size in some else "" for size in sizes)])
         print(f"\n{table(['peak MiB at', *(f'{size:,}' for size in sizes)], rows)}")
         own = memory[OURS]
         print(f"ours at {sizes[-1]:,} paintings is {own[sizes[-1]] / own[sizes[0]]:.3f} of that at {sizes[0]:,}")
@@ -206,7 +227,13 @@ def main() -> None:
         print(f"{peer}: not in {scheme}: {reason}")
     for peer, reason in trial.not_run.items():
         print(f"{peer}: not run: {reason}")
-    results = {"workers": flags.workers, "paintings": paintings, "speed": speed, "memory": memory}
+    results = {
+        "workers": flags.workers,
+        "paintings": paintings,
+        "speed": speed,
+        "memory": memory,
+        "stopped": trial.stopped,
+    }
     print(f"written to {save('build', {'versions': versions, 'not_run': trial.not_run, **results})}")
 
 

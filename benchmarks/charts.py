@@ -61,11 +61,18 @@ def bars(rates: Mapping[str, Sequence[float]], ours: str, limit: float, title: s
     _save(figure, path)
 
 
-def curves(peaks: Mapping[str, Mapping[str, float | None]], ours: str, title: str, path: Path) -> None:
+def curves(
+    peaks: Mapping[str, Mapping[str, float | None]],
+    stopped: Mapping[str, Mapping[str, str]],
+    ours: str,
+    title: str,
+    path: Path,
+) -> None:
     """Peak memory against the number of paintings, named at each curve's end.
 
     Args:
       peaks: contender -> number of paintings -> MiB; None where it ran out of memory.
+      stopped: contender -> number of paintings -> why it was not let finish them.
       ours: of the contenders, the one that stands out.
       title: of the chart.
       path: of the SVG file.
@@ -82,6 +89,8 @@ def curves(peaks: Mapping[str, Mapping[str, float | None]], ours: str, title: st
         label = f"{NAMES[name]}, {held[last]:,.0f}"
         if len(held) < len(some):
             label += f"; at {min(int(count) for count in some if int(count) not in held):,} out of memory"
+        for why in stopped.get(name, {}).values():
+            label += f"; {why}"
         ends.append((held[last], last, label, name))
     span = max(value for value, *_ in ends)
     at = float("-inf")
@@ -124,10 +133,16 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
         bars(rates, "morelli", limit, title, "paintings per second; limit: decoding alone", paths[-1])
     if built.get("memory"):
         paths.append(folder / "benchmark-memory.svg")
-        curves(built["memory"], "morelli", "Building crop64x16: peak memory of all processes", paths[-1])
+        curves(
+            built["memory"],
+            built.get("stopped", {}),
+            "morelli",
+            "Building crop64x16: peak memory of all processes",
+            paths[-1],
+        )
     if fed := results.get("train", {}).get("peak_mib"):
         paths.append(folder / "benchmark-training-memory.svg")
-        curves(fed, "streamed", "Training on crops 64x16: peak memory", paths[-1])
+        curves(fed, {}, "streamed", "Training on crops 64x16: peak memory", paths[-1])
     for load, contenders in read.get("speed", {}).items():
         rates = {name: some["rates"] for name, some in contenders.items() if name in NAMES}
         limit = statistics.median(contenders["limit"]["rates"])

@@ -13,12 +13,24 @@ ARTISTS = 8
 
 
 def originals(scratch: Path) -> list[Path]:
-    """JPEGs to copy: real paintings where PAINTINGS_DIR names some, else the embedded gallery's."""
-    if real := os.environ.get("PAINTINGS_DIR"):
-        found = sorted(Path(real, "kaggle_subset").rglob("*.jpg"))
-        if not found:
-            raise SystemExit(f"PAINTINGS_DIR={real} holds no kaggle_subset/**/*.jpg.")
-        return found
+    """JPEGs of about a megapixel to copy: real ones where PAINTINGS_DIR holds some, else the embedded gallery's."""
+    return _real("kaggle_subset") or _embedded(scratch)
+
+
+def small_originals(scratch: Path) -> list[Path]:
+    """JPEGs of a fifth of a megapixel, where PAINTINGS_DIR holds some; crops of them weigh what all crops do."""
+    return _real("masters") or _embedded(scratch)
+
+
+def _real(folder: str) -> list[Path]:
+    real = os.environ.get("PAINTINGS_DIR")
+    found = sorted(Path(real, folder).rglob("*.jpg")) if real else []
+    if real and not found:
+        raise SystemExit(f"PAINTINGS_DIR={real} holds no {folder}/**/*.jpg.")
+    return found
+
+
+def _embedded(scratch: Path) -> list[Path]:
     write_gallery(scratch / "atelier", paintings=240)
     return sorted((scratch / "atelier").rglob("*.jpg"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -23,11 +24,16 @@ SAMPLE_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run of a command: wall time, highest sum of resident memory over all its processes, what it printed."""
+    """One run of a command: wall time, highest sum of resident memory over all its processes, what it printed.
+
+    Attributes:
+      stopped: why it was not let run to its end; "" where it ended by itself.
+    """
 
     seconds: float
     peak_mib: float
     stdout: str
+    stopped: str = ""
 
 
 class Failed(SystemExit):
@@ -42,21 +48,39 @@ class Failed(SystemExit):
         self.reason = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
 
 
-def run(command: Sequence[str], **environment: str) -> Measured:
-    """Runs a command to its end. Raises Failed where it fails."""
+def run(command: Sequence[str], most: tuple[float, float] = (math.inf, math.inf), **environment: str) -> Measured:
+    """Runs a command to its end, or until it takes more than it may: seconds, and MiB. Raises Failed where it fails."""
+    most_seconds, most_mib = most
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:  # a full pipe would block it
         begun = time.monotonic()
         process = psutil.Popen(command, stdout=stdout, stderr=stderr, env={**os.environ, **environment})
-        peak = 0
+        peak, stopped = 0, ""
         while process.poll() is None:
             peak = max(peak, tree_memory(process))
+            if time.monotonic() - begun > most_seconds:
+                stopped = f"not done after {most_seconds:.0f} s"
+            elif peak >> 20 > most_mib:
+                stopped = f"more than {most_mib:.0f} MiB"
+            if stopped:
+                kill_family(process)
+                break
             time.sleep(SAMPLE_SECONDS)
         seconds = time.monotonic() - begun
         stdout.seek(0)
         stderr.seek(0)
-        if process.returncode:
+        if process.returncode and not stopped:
             raise Failed(command, stderr.read())
-        return Measured(seconds, peak / 2**20, stdout.read())
+        return Measured(seconds, peak / 2**20, stdout.read(), stopped)
+
+
+def kill_family(process: psutil.Process) -> None:
+    """Kills a process and all its descendants, and waits for their end."""
+    family = [*process.children(recursive=True), process]
+    for member in family:
+        member.suspend()  # nobody is born, and nobody notices that another is gone
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family)
 
 
 def spread(values: Sequence[float], digits: int = 0) -> str:
