@@ -32,11 +32,12 @@ BATCH = 128
 EPOCH_RECORDS = 135_000
 SAMPLES = 16
 SIZES = (1_000, 4_000, 8_446, 20_000)  # paintings; the third as many as the reference set has
-QUICK_SIZES = (1_000, 20_000)
+QUICK_SIZES = (1_000, 4_000)
+HELD_OUT = 100  # paintings that are validated
 STREAMED, ARRAY, HELD = "streamed", "numpy array", "one batch"
 EPOCHS = 1_000_000  # no end of them
 ARRAY_PAINTINGS = 1_000  # enough that no cache holds them
-MEMORY_SHUFFLE_MIB = 256  # the default; a third of it is smaller than either dataset
+MEMORY_SHUFFLE_MIB = 128  # half the default, so that its two windows are smaller than either dataset
 MEMORY_STEPS = 20
 
 
@@ -145,8 +146,7 @@ def memory(scratch: Path, sizes: Sequence[int], rounds: int) -> dict[str, dict[i
     """Source -> number of paintings -> peak MiB, the median of some rounds; None where memory ran out."""
     peaks: dict[str, dict[int, float | None]] = {STREAMED: {}, ARRAY: {}}
     for paintings in sizes:
-        held_out = paintings // 10
-        dataset = synthetic.make(scratch / f"{paintings}", paintings - 2 * held_out, f"crop64x{SAMPLES}", held_out)
+        dataset = synthetic.make(scratch / f"{paintings}", paintings - 2 * HELD_OUT, f"crop64x{SAMPLES}", HELD_OUT)
         for source, found in peaks.items():
             words = [sys.executable, "-m", "benchmarks.train", f"--consume={dataset}", f"--source={source}"]
             seen = [json.loads(run(words).stdout.splitlines()[-1]) for _ in range(rounds)]
@@ -172,7 +172,7 @@ def main() -> None:
     if arguments.consume:
         consume(arguments.consume, arguments.source)
         return
-    rounds, each = (2, 6) if arguments.quick else (5, 16)
+    rounds, each = (2, 4) if arguments.quick else (5, 6)
     scratch = Path(tempfile.mkdtemp(prefix="morelli-train-"))
     try:
         epoch = synthetic.make(scratch / "epoch", EPOCH_RECORDS // SAMPLES)
@@ -180,7 +180,7 @@ def main() -> None:
         streamed = stream(epoch, rounds, each)
         shutil.rmtree(epoch)
         sizes = QUICK_SIZES if arguments.quick else SIZES
-        peaks = memory(scratch, sizes, 1 if arguments.quick else 3)
+        peaks = memory(scratch, sizes, 1 if arguments.quick else 2)
     finally:
         shutil.rmtree(scratch)
     rows = []

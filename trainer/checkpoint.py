@@ -57,9 +57,9 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
     folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, step)
     temporary = path.with_suffix(".tmp")
-    text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    content: dict[str, Any] = {_STATE: np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}
     with temporary.open("wb") as stream:
-        np.savez(stream, **{_STATE: text}, **arrays)
+        np.savez(stream, **content)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(path)
