@@ -187,7 +187,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "shuffle_mib",
     256,
-    "Memory for shuffling, in MiB. Records change places within a third of it. Turn up for large crops, where the "
+    "Memory for shuffling, in MiB. Records change places within half of it. Turn up for large crops, where the "
     "epoch's start shows in the loss, and memory allows; down where memory is short.",
     lower_bound=1,
 )
