@@ -90,6 +90,7 @@ def disturbances(chance: random.Random) -> Iterator[tuple[str, int]]:
     yield "SIGTERM", chance.randint(4, 10)
 
 
+@pytest.mark.timeout(900)  # a dozen starts of TensorFlow, one after the other
 def test_a_run_killed_again_and_again_ends_with_the_very_weights_of_an_undisturbed_one(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
