@@ -185,7 +185,7 @@ def main() -> None:
     absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
     paintings = flags.paintings
     rounds, schemes, sizes = (1, [CROPS], [250, 1000]) if flags.quick else (flags.rounds, [*FLAGS], [1000, 4000, 16000])
-    growing = ["afternoon", "tfds_beam"] if flags.quick else list(PEERS)
+    growing = ["tfds_beam"] if flags.quick else list(PEERS)
     speed: dict[str, dict[str, Any]] = {}
     memory: dict[str, dict[int, float]] = {}
     with tempfile.TemporaryDirectory(dir=flags.scratch) as name:

@@ -61,7 +61,9 @@ def _take(steps: Any, batch: Any) -> None:
     steps.train(batch, (False, False), frozen=False, gathered=1, update=True)
 
 
-def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, dict[str, list[float]]]]:
+def stream(
+    dataset: Path, augmentations: Sequence[str], rounds: int, each: int
+) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Augmentation -> source -> "rates", examples/s, and "waits", shares of time, by round; `each` steps a round."""
     from trainer.input import Stream, training_batches
 
@@ -69,7 +71,7 @@ def stream(dataset: Path, rounds: int, each: int) -> dict[str, dict[str, dict[st
     contract = records.read_contract(dataset)
     images, labels = in_memory.load(dataset, ARRAY_PAINTINGS * SAMPLES)
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
-    for augment in ("none", "light"):
+    for augment in augmentations:
         flow = Stream(dataset, contract, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
         batches = training_batches(flow, 0, epochs=EPOCHS)
         sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
@@ -172,12 +174,12 @@ def main() -> None:
     if arguments.consume:
         consume(arguments.consume, arguments.source)
         return
-    rounds, each = (2, 4) if arguments.quick else (5, 6)
+    rounds, each, augmentations = (1, 4, ("none",)) if arguments.quick else (5, 6, ("none", "light"))
     scratch = Path(tempfile.mkdtemp(prefix="morelli-train-"))
     try:
         epoch = synthetic.make(scratch / "epoch", EPOCH_RECORDS // SAMPLES)
         resumed = resume(epoch)
-        streamed = stream(epoch, rounds, each)
+        streamed = stream(epoch, augmentations, rounds, each)
         shutil.rmtree(epoch)
         sizes = QUICK_SIZES if arguments.quick else SIZES
         peaks = memory(scratch, sizes, 1 if arguments.quick else 2)
