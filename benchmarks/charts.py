@@ -52,11 +52,13 @@ def bars(rates: Mapping[str, Sequence[float]], ours: str, limit: float, title: s
         middle, low, high = statistics.median(rates[name]), min(rates[name]), max(rates[name])
         axes.barh(place, middle, 0.66, color=OURS if name == ours else OTHERS)
         axes.plot([low, high], [place, place], color=TEXT, linewidth=1)
-        axes.text(high, place, f"  {middle:,.0f}", va="center", color=TEXT, fontsize=9)
+        beside = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "color": TEXT, "fontsize": 9}
+        axes.annotate(f"{middle:,.0f}", (high, place), **beside)
     axes.axvline(limit, color=LINE, linestyle=":", linewidth=1.2)
     axes.text(limit, len(ordered) - 0.45, f"limit {limit:,.0f}", ha="center", va="bottom", color=TEXT, fontsize=9)
     axes.set_yticks(range(len(ordered)), [NAMES[name] for name in ordered])
     axes.set_xlabel(unit, color=TEXT, fontsize=9)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlim(0, 1.12 * max(limit, *(max(some) for some in rates.values())))
     _save(figure, path)
 
@@ -148,7 +150,8 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
         limit = statistics.median(contenders["limit"]["rates"])
         paths.append(folder / f"benchmark-read-{load.split()[0]}.svg")
         title = f"Feeding shuffled crops of {load} to a training step"
-        bars(rates, "ours", limit, title, "records per second; limit: neither shuffled nor parsed", paths[-1])
+        unit = "records per second; limit: TFRecordDataset, neither shuffled nor parsed"
+        bars(rates, "ours", limit, title, unit, paths[-1])
     return paths
 
 
