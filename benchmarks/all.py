@@ -1,6 +1,6 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-With --quick in under ten minutes on two cores, in full in about an hour. Results go to benchmarks/results, as JSON and
+About ten minutes with --quick on two cores, an hour or more without. Results go to benchmarks/results, as JSON and
 as table.md; charts go to docs/, those of --quick beside its results. A peer that is not installed is named:
 pip install '.[benchmarks]'.
 """

@@ -1,10 +1,10 @@
 """python -m benchmarks.build: building beside its peers and beside libjpeg-turbo's limit, in speed and in memory.
 
 Speed: paintings per second of whole commands, interpreter start included, ours and those of benchmarks/builders, in
-turn; ratios are taken within a round: a busy machine slows all. Ours also surveys, removes copies, splits by painting,
-checksums, syncs and can be gone on with. The limit is Pillow's `load` of the same files, nothing else, in as many
-processes. Beside it stand our phases: "writing", start of Beam and workers included, and the survey, which a second
-scheme does not repeat.
+turn; ratios are taken within a round: a busy machine slows all. Ours also surveys, splits by painting, checksums, syncs
+and can be gone on with; copies are kept, since the gallery consists of them. The limit is Pillow's `load` of the same
+files, nothing else, in as many processes. Beside it stand our phases: "writing", start of Beam and workers included,
+and the survey, which a second scheme does not repeat.
 
 Memory: highest sum of resident memory over all processes of a command, against the number of paintings, which are
 smaller here: what is written, and held, weighs the same. Who takes too long or too much is stopped; the peak until then

@@ -1,7 +1,7 @@
 """Where in a shard do the pictures and labels of its records lie? Answered for all records of it at once, in memory.
 
 Whoever knows where pictures lie copies each of them once, into the batch it is for. Parsing records one by one, or by
-the batch, copies each three or four times, into memory that is new to the process: pages that are touched for the
+the batch, copies each several times, into memory that is new to the process: pages that are touched for the
 first time cost ten times what copying into them costs.
 """
 
@@ -15,10 +15,9 @@ import google_crc32c
 import numpy as np
 
 from pipeline.errors import DamagedShardError
-from pipeline.records import read_frames
+from pipeline.records import CRC_MASK, read_frames
 
 _HEADER, _FOOTER = 12, 4  # bytes of a frame around its payload: length and CRC; CRC
-_MASK_DELTA = 0xA282EAD8  # https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 
 # Tags of length-delimited protobuf fields: Example.features, an entry of Features.feature, its key and its value; and a
 # Feature's kinds.
@@ -103,7 +102,7 @@ def _payloads(shard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _check(shard: np.ndarray, places: np.ndarray, crcs: list[int]) -> None:
     """Raises _ForeignError where the masked CRCs at `places` are not those of `crcs`."""
     found = np.array(crcs, np.uint32)
-    masked = (found >> 15 | found << 17) + np.uint32(_MASK_DELTA)
+    masked = (found >> 15 | found << 17) + np.uint32(CRC_MASK)
     stored = shard[places[:, None] + np.arange(4)].view("<u4")[:, 0] if crcs else masked
     if (stored != masked).any():
         raise _ForeignError

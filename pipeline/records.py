@@ -36,6 +36,7 @@ FORMAT = 1  # of morelli.json
 CONTRACT_FILE = "morelli.json"
 SPLITS = ("train", "validation", "test")
 VALUE_RANGE = (0, 255)
+CRC_MASK = 0xA282EAD8  # added to the rotated CRCs of TFRecord frames
 
 Encoding = Literal["raw", "png", "jpeg"]
 
@@ -343,7 +344,7 @@ def decode_example(payload: bytes) -> dict[str, Any]:
 
 def _masked_crc(data: bytes) -> bytes:
     crc = google_crc32c.value(data)
-    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + CRC_MASK) & 0xFFFFFFFF)
 
 
 def frame(payload: bytes) -> bytes:
