@@ -19,11 +19,13 @@ import numpy as np
 
 from pipeline import records
 from pipeline.errors import DamagedShardError
-from pipeline.index import Index, index
+from pipeline.index import Extent, Index, check, index
 from trainer import order
 from trainer.order import Window
 
-_ALIGNMENT = 64  # bytes, of a tensor's memory, as TensorFlow's own allocator has it
+# Bytes. Some processors copy from a file's pages three times slower to a few bytes past the start of a page, where
+# NumPy's arrays begin, than to the start. TensorFlow wants 64.
+_PAGE = 4096
 
 
 class _Loaded(NamedTuple):
@@ -74,6 +76,7 @@ class Windows:
                 number, offset = order.locate(self._windows(epoch), first + done)
                 memory, found, positions = self._load(epoch, number)
                 chosen = positions[offset : offset + count - done]
+                check(memory, found, chosen)
                 labels[done : done + len(chosen)] = found.labels[chosen]
                 for start, length in zip(found.starts[chosen].tolist(), found.lengths[chosen].tolist(), strict=True):
                     some = memory[start : start + length]
@@ -83,13 +86,10 @@ class Windows:
 
     def _pictures(self, count: int, size: int) -> np.ndarray:
         """uint8[count, size], not filled."""
-        memory = self._blank.pop() if self._blank else np.empty(0, np.uint8)
-        if len(memory) < count * size + _ALIGNMENT:
-            memory = np.empty(count * size + _ALIGNMENT, np.uint8)
-        skip = -memory.ctypes.data % _ALIGNMENT
+        memory = _at_least(count * size, self._blank)
         # The base of all views of it: numpy's views refer to the array they come from, at any remove, but see none
         # behind a buffer.
-        lent = np.frombuffer(memory.data, np.uint8, count * size, skip)
+        lent = np.frombuffer(memory.data, np.uint8, count * size)
         weakref.finalize(lent, self._blank.append, memory).atexit = False
         return lent.reshape(count, size)
 
@@ -107,19 +107,29 @@ class Windows:
     def _read(self, epoch: int, number: int) -> _Loaded:
         window = self._windows(epoch)[number]
         shards = [self._contract.splits["train"][shard] for shard in window.shards]
-        size = sum(shard.bytes for shard in shards)
-        memory = self._spare.pop() if self._spare else np.empty(0, np.uint8)
-        if len(memory) < size:
-            memory = np.empty(size, np.uint8)
-        parts, at = [], 0
+        memory = _at_least(sum(_pages(shard.bytes) for shard in shards), self._spare)
+        extents, at = [], 0
         for shard in shards:
-            part = memory[at : at + shard.bytes]
-            _fill(part, str(self._folder / shard.filename))
-            found = index(part, str(self._folder / shard.filename))
-            parts.append(found._replace(starts=found.starts + at))
-            at += shard.bytes
-        joined = Index(*map(np.concatenate, zip(*parts, strict=True)))
-        return _Loaded(memory, joined, order.window_positions(window, number, joined.labels, self._seed, epoch))
+            extents.append(Extent(str(self._folder / shard.filename), at, shard.bytes))
+            _fill(memory[at : at + shard.bytes], extents[-1].path)
+            at += _pages(shard.bytes)
+        found = index(memory, extents)
+        if window.draws is not None:  # labels decide which records are emitted
+            check(memory, found, np.arange(len(found.labels)))
+        return _Loaded(memory, found, order.window_positions(window, number, found.labels, self._seed, epoch))
+
+
+def _at_least(size: int, spare: list[np.ndarray]) -> np.ndarray:
+    """uint8[at least size] from the start of a page on: the last of `spare`, if it is large enough, else new."""
+    if spare and len(memory := spare.pop()) >= size:
+        return memory
+    memory = np.empty(size + _PAGE, np.uint8)
+    return memory[-memory.ctypes.data % _PAGE :]
+
+
+def _pages(size: int) -> int:
+    """Bytes of the pages that `size` bytes take."""
+    return -(-size // _PAGE) * _PAGE
 
 
 def _fill(memory: np.ndarray, path: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline import records
 from pipeline.errors import DamagedShardError
-from pipeline.index import index
+from pipeline.index import Extent, Index, check, index
 
 example = st.builds(
     records.encode_example,
@@ -28,10 +29,17 @@ def shard(payloads: list[bytes]) -> np.ndarray:
     return np.frombuffer(bytearray(b"".join(map(records.frame, payloads))), np.uint8)
 
 
+def index_and_check(memory: np.ndarray, extents: Sequence[Extent] = ()) -> Index:
+    """Without `extents`, all of `memory` is one shard."""
+    found = index(memory, extents or [Extent("shard", 0, len(memory))])
+    check(memory, found, np.arange(len(found.labels)))
+    return found
+
+
 @given(st.lists(example, max_size=8))
 def test_pictures_and_labels_lie_where_reading_record_by_record_finds_them(payloads: list[bytes]) -> None:
     content = shard(payloads)
-    found = index(content, "shard")
+    found = index_and_check(content)
     expected = [records.decode_example(payload) for payload in payloads]
     pictures = zip(found.starts, found.lengths, strict=True)
     assert [content[start : start + length].tobytes() for start, length in pictures] == [e["image"] for e in expected]
@@ -44,7 +52,7 @@ def test_any_flipped_bit_is_found_in_its_record(payloads: list[bytes], data: st.
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(DamagedShardError) as caught:
-        index(content, "shard")
+        index_and_check(content)
     ends = np.cumsum([len(records.frame(payload)) for payload in payloads])
     assert caught.value.offset == [0, *ends][int(np.searchsorted(ends, at, side="right"))]
     assert caught.value.path == "shard"
@@ -58,10 +66,10 @@ def test_a_shard_that_is_cut_short_is_found_unless_the_cut_is_between_records(
     ends = np.cumsum([0, *(len(records.frame(payload)) for payload in payloads)])
     cut = data.draw(st.integers(0, len(content) - 1))
     if cut in ends:
-        assert len(index(content[:cut], "shard").labels) == ends.tolist().index(cut)
+        assert len(index_and_check(content[:cut]).labels) == ends.tolist().index(cut)
     else:
         with pytest.raises(DamagedShardError):
-            index(content[:cut], "shard")
+            index_and_check(content[:cut])
 
 
 @pytest.mark.parametrize(
@@ -69,14 +77,49 @@ def test_a_shard_that_is_cut_short_is_found_unless_the_cut_is_between_records(
 )
 def test_sound_frames_of_something_else_are_refused(payload: bytes) -> None:
     with pytest.raises(DamagedShardError, match="not those of a dataset of this format"):
-        index(shard([records.encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1]), payload]), "shard")
+        index_and_check(shard([records.encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1]), payload]))
 
 
 def test_the_slow_reader_names_the_same_place() -> None:
     content = shard([records.encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1])] * 3).copy()
     content[-1] ^= 1
     with pytest.raises(DamagedShardError) as fast:
-        index(content, "shard")
+        index_and_check(content)
     with pytest.raises(DamagedShardError) as slow:
         list(records.read_frames(io.BytesIO(content.tobytes()), "shard"))
     assert str(fast.value) == str(slow.value)
+
+
+@given(st.lists(st.lists(example, max_size=4), min_size=1, max_size=3), st.data())
+def test_shards_side_by_side_are_indexed_as_if_each_were_alone(shards: list[list[bytes]], data: st.DataObject) -> None:
+    contents = [shard(payloads) for payloads in shards]
+    gaps = [np.full(data.draw(st.integers(0, 50)), 7, np.uint8) for _ in contents]
+    memory = np.concatenate([part for pair in zip(gaps, contents, strict=True) for part in pair])
+    extents, at = [], 0
+    for number, (gap, content) in enumerate(zip(gaps, contents, strict=True)):
+        extents.append(Extent(f"shard {number}", at + len(gap), len(content)))
+        at += len(gap) + len(content)
+    found = index_and_check(memory, extents)
+    alone = [index(memory, [extent]) for extent in extents]
+    for column, columns in zip(found[:-1], zip(*(each[:-1] for each in alone), strict=True), strict=True):
+        assert column.tolist() == np.concatenate(columns).tolist()
+
+
+@given(st.lists(st.lists(example, min_size=1, max_size=3), min_size=2, max_size=3), st.data())
+def test_damage_in_one_of_several_shards_is_found_in_that_one(shards: list[list[bytes]], data: st.DataObject) -> None:
+    contents = [shard(payloads).copy() for payloads in shards]
+    struck = data.draw(st.integers(0, len(contents) - 1))
+    at = data.draw(st.integers(0, len(contents[struck]) - 1))
+    contents[struck][at] ^= 1 << data.draw(st.integers(0, 7))
+    starts = np.cumsum([0, *map(len, contents)]).tolist()
+    memory = np.concatenate(contents)
+    extents = [Extent(str(number), starts[number], len(content)) for number, content in enumerate(contents)]
+    with pytest.raises(DamagedShardError) as caught:
+        index_and_check(memory, extents)
+    with pytest.raises(DamagedShardError) as alone:
+        index_and_check(contents[struck])
+    assert (caught.value.path, caught.value.offset, caught.value.what) == (
+        str(struck),
+        alone.value.offset,
+        alone.value.what,
+    )

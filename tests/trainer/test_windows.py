@@ -101,3 +101,21 @@ def test_a_shard_that_was_cut_short_after_the_run_began_is_named(tmp_path: Path)
     with pytest.raises(DamagedShardError, match=r"it ends there; it was sealed with \d+ bytes") as caught:
         next(inputs.training_batches(stream, 0))
     assert caught.value.path == str(victim)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize(("key", "past"), [(b"label", 6), (b"image", 20)])  # past the tags and lengths in between
+def test_a_record_that_was_damaged_after_the_run_began_is_named(
+    tmp_path: Path, balanced: bool, key: bytes, past: int
+) -> None:
+    folder = make_dataset(tmp_path, paintings=20, scheme="crop32x2")
+    contract = records.read_contract(folder)
+    counts = inputs.count_classes(folder, contract) if balanced else None
+    stream = inputs.Stream(folder, contract, 4, shuffle_mib=1, seed=0, class_counts=counts)
+    victim = folder / contract.splits["train"][0].filename
+    content = bytearray(victim.read_bytes())
+    content[content.index(key) + len(key) + past] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(DamagedShardError, match="byte 0: the record fails its CRC") as caught:
+        list(inputs.training_batches(stream, 0))
+    assert caught.value.path == str(victim)
