@@ -1,6 +1,6 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-About ten minutes with --quick on two cores, an hour or more without. Results go to benchmarks/results, as JSON and
+Less than ten minutes with --quick on two cores, about an hour without. Results go to benchmarks/results, as JSON and
 as table.md; charts go to docs/, those of --quick beside its results. A peer that is not installed is named:
 pip install '.[benchmarks]'.
 """
@@ -27,8 +27,9 @@ DOCS = Path("docs")
 def targets(results: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """(what was aimed at, what was measured, whether it holds) of each target that there are results for."""
     if built := results.get("build", {}).get("speed", {}).get("crop64x16"):
-        middle = {name: statistics.median(some["of_limit"]) for name, some in built.items()}
-        yield "writing at 0.85 of the limit", f"{middle['writing']:.2f}", middle["writing"] >= 0.85
+        most = results["build"]["many"]["speed"] or built
+        ratio = statistics.median(most["writing"]["of_limit"])
+        yield "writing at 0.85 of the limit", f"{ratio:.2f}", ratio >= 0.85
         for peer, times in (("tfds_beam", 3), ("afternoon", 1)):
             if peer in built:
                 ratio = statistics.median(built[peer]["ours_is"])

@@ -1,7 +1,8 @@
 """python -m benchmarks.read: feeding shuffled crops to a training step, this project beside its peers.
 
 The same records from the page cache, shuffled, as batches of uint8 pictures with labels: 128 of 64 px, 32 of 256 px.
-Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement.
+Each reader runs in a process of its own, in turn, the number of its worker processes chosen beforehand by measurement,
+at 64 px.
 Rates are sustained ones, over epochs without end, once as many records as fit a shuffle buffer are read; the first
 batch stands beside them in seconds, imports included; memory is that of the whole process tree. Ratios are taken within
 a round: a busy machine slows all.
@@ -64,11 +65,10 @@ def make_dataset(load: Load, paintings: int, folder: Path) -> int:
 class Trial:
     """Readers that can read; who cannot is put on record with the reason."""
 
-    def __init__(self, folder: Path, batch: int, seconds: float, tune: bool, absent: dict[str, str]) -> None:
-        """`folder` holds the dataset, and what the peers make of it; without `tune` their first choice is taken."""
+    def __init__(self, folder: Path, batch: int, seconds: float, tuned: dict[str, int], absent: dict[str, str]) -> None:
+        """`folder` holds the dataset, and what the peers make of it; who is not `tuned` yet will be."""
         self.not_run = dict(absent)
-        self.workers = {name: choices[0] for name, choices in TUNED.items()}
-        self._tune = tune
+        self.workers = dict(tuned)
         self._folder, self._batch, self._seconds = folder, batch, seconds
 
     def prepare(self) -> None:
@@ -77,7 +77,7 @@ class Trial:
             if self._run(name, "--prepare") is None:
                 continue
             rates = {}
-            for workers in TUNED.get(name, ()) if self._tune else ():
+            for workers in TUNED.get(name, ()) if name not in self.workers else ():
                 if seen := self.read(name, workers):
                     rates[workers] = seen["rate"]
             if rates:
@@ -155,13 +155,15 @@ def main() -> None:
     if flags.quick:
         rounds, paintings, loads = 1, QUICK_PAINTINGS, {"64 px": LOADS["64 px"]}
     speed, counts, not_run = {}, {}, dict(absent)
+    tuned = {name: choices[0] for name, choices in TUNED.items()} if flags.quick else {}
     scratch = Path(tempfile.mkdtemp(prefix="morelli-read-"))
     try:
         for title, load in loads.items():
             (scratch / load.scheme).mkdir()
             counts[title] = make_dataset(load, paintings, scratch / load.scheme)
-            trial = Trial(scratch / load.scheme, load.batch, 2 if flags.quick else 3, not flags.quick, absent)
+            trial = Trial(scratch / load.scheme, load.batch, 2, tuned, absent)
             speed[title] = measure(trial, rounds)
+            tuned = trial.workers
             not_run |= trial.not_run
             shutil.rmtree(scratch / load.scheme)
             rows = []

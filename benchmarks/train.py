@@ -144,15 +144,14 @@ def consume(dataset: Path, source: str) -> None:
     print(json.dumps(progress.peak_rss_mib()))
 
 
-def memory(scratch: Path, sizes: Sequence[int], rounds: int) -> dict[str, dict[int, float | None]]:
-    """Source -> number of paintings -> peak MiB, the median of some rounds; None where memory ran out."""
+def memory(scratch: Path, sizes: Sequence[int]) -> dict[str, dict[int, float | None]]:
+    """Source -> number of paintings -> peak MiB; None where memory ran out."""
     peaks: dict[str, dict[int, float | None]] = {STREAMED: {}, ARRAY: {}}
     for paintings in sizes:
         dataset = synthetic.make(scratch / f"{paintings}", paintings - 2 * HELD_OUT, f"crop64x{SAMPLES}", HELD_OUT)
         for source, found in peaks.items():
             words = [sys.executable, "-m", "benchmarks.train", f"--consume={dataset}", f"--source={source}"]
-            seen = [json.loads(run(words).stdout.splitlines()[-1]) for _ in range(rounds)]
-            found[paintings] = None if None in seen else statistics.median(seen)
+            found[paintings] = json.loads(run(words).stdout.splitlines()[-1])
         shutil.rmtree(dataset)
         said = ", ".join(f"{source} {_mib(found[paintings])}" for source, found in peaks.items())
         print(f"{paintings:,} paintings, peak MiB: {said}", flush=True)
@@ -182,7 +181,7 @@ def main() -> None:
         streamed = stream(epoch, augmentations, rounds, each)
         shutil.rmtree(epoch)
         sizes = QUICK_SIZES if arguments.quick else SIZES
-        peaks = memory(scratch, sizes, 1 if arguments.quick else 2)
+        peaks = memory(scratch, sizes)
     finally:
         shutil.rmtree(scratch)
     rows = []
