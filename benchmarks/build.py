@@ -36,7 +36,7 @@ from PIL import Image
 
 from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, originals, small_originals
-from benchmarks.measure import Failed, Measured, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, Measured, run, save, spread, table
 
 CROPS, RESHAPE = "crop64x16", "reshape256"
 OURS, LIMIT, WRITING, SURVEY = "morelli", "limit", "writing", "survey"
@@ -183,7 +183,7 @@ def speed_table(contenders: dict[str, dict[str, Any]]) -> str:
     rows = []
     for contender, some in contenders.items():
         figures = [spread(some["rates"]), spread(some["of_limit"], 2), spread(some["ours_is"], 2)]
-        rows.append([contender, *figures, spread(some["peak_mib"]) if some["peak_mib"] else ""])
+        rows.append([NAMES.get(contender, contender), *figures, spread(some["peak_mib"]) if some["peak_mib"] else ""])
     return table(["builder", "paintings/s", "of the limit", "ours is, times", "peak MiB"], rows)
 
 
@@ -235,7 +235,9 @@ def main() -> None:
         rows = []
         for name, some in memory.items():
             notes = {size: f", {why}" for size, why in trial.stopped.get(name, {}).items()}
-            rows.append([name, *(f"{some[size]:.0f}{notes.get(size, '')}" if size in some else "" for size in sizes)])
+            rows.append(
+                [NAMES[name], *(f"{some[size]:.0f}{notes.get(size, '')}" if size in some else "" for size in sizes)]
+            )
         print(f"\n{table(['peak MiB at', *(f'{size:,}' for size in sizes)], rows)}")
         own = memory[OURS]
         print(f"ours at {sizes[-1]:,} paintings is {own[sizes[-1]] / own[sizes[0]]:.3f} of that at {sizes[0]:,}")

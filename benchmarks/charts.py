@@ -11,28 +11,11 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from benchmarks.measure import NAMES
+
 OURS, OTHERS, LINE, TEXT = "#c8553d", "#9aa5b1", "#8a8f98", "#7b818a"  # read on white and on dark alike
 WIDTH = 7.2  # inches
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "morelli", "font.family": "sans-serif"})
-
-NAMES = {
-    "morelli": "morelli",
-    "ours": "morelli",
-    "afternoon": "process pool + TFRecordWriter",
-    "tfds": "TFDS",
-    "tfds_beam": "TFDS on Beam",
-    "beam": "Beam, WriteToTFRecord",
-    "web": "WebDataset",
-    "mosaic": "mosaicml-streaming",
-    "img2": "img2dataset",
-    "plain": "tf.data, parsed by the batch",
-    "single": "tf.data, parsed one by one",
-    "keras_files": "Keras, image_dataset_from_directory",
-    "streamed": "morelli",
-    "numpy array": "one numpy array",
-    "grain_arrays": "Grain, ArrayRecord",
-    "hugging_face": "Hugging Face datasets",
-}
 
 
 def bars(rates: Mapping[str, Sequence[float]], ours: str, limit: float, title: str, unit: str, path: Path) -> None:

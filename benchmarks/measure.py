@@ -21,6 +21,26 @@ from pipeline.progress import tree_memory
 RESULTS = Path("benchmarks/results")
 SAMPLE_SECONDS = 0.05
 
+NAMES = {
+    "morelli": "morelli",
+    "ours": "morelli",
+    "afternoon": "process pool + TFRecordWriter",
+    "tfds": "TFDS",
+    "tfds_beam": "TFDS on Beam",
+    "beam": "Beam, WriteToTFRecord",
+    "web": "WebDataset",
+    "mosaic": "mosaicml-streaming",
+    "img2": "img2dataset",
+    "plain": "tf.data, parsed by the batch",
+    "single": "tf.data, parsed one by one",
+    "keras_files": "Keras, image_dataset_from_directory",
+    "streamed": "morelli",
+    "numpy array": "one numpy array",
+    "grain_arrays": "Grain, ArrayRecord",
+    "hugging_face": "Hugging Face datasets",
+}
+"""How contenders are called in tables and charts; limits and parts have no entry."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:

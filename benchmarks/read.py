@@ -24,7 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Failed, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, run, save, spread, table
 from benchmarks.readers import LIMIT, OURS, PEERS, TUNED
 from pipeline import records
 from pipeline.atelier import write_gallery
@@ -170,7 +170,7 @@ def main() -> None:
             for name, some in speed[title].items():
                 figures = [spread(some["rates"]), spread(some["ours_is"], 2), spread(some["of_limit"], 2)]
                 beside = [f"{statistics.median(some['first_batch_s']):.1f}", spread(some["peak_mib"])]
-                rows.append([name, *figures, *beside, str(some["workers"])])
+                rows.append([NAMES.get(name, name), *figures, *beside, str(some["workers"])])
             print(f"\n{counts[title]:,} records of {title}, batches of {load.batch}, median (range) of {rounds}\n")
             header = ["reader", "records/s", "ours is, times", "of the limit", "first batch, s", "peak MiB", "workers"]
             print(table(header, rows), flush=True)

@@ -27,7 +27,7 @@ import psutil
 from benchmarks.build import CROPS, OURS, available, command
 from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, small_originals
-from benchmarks.measure import Failed, kill_family, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, kill_family, run, save, spread, table
 
 PAINTINGS = 1000  # of a fifth of a megapixel: what is written is that of larger ones
 Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
@@ -151,7 +151,7 @@ def main() -> None:
         shares = [each.again_s / each.undisturbed_s for each in seen[contender]]
         redone = [each.bytes_redone / each.bytes for each in seen[contender]]
         seconds = f"{some.undisturbed_s:.1f}"
-        rows.append([contender, seconds, spread(shares, 2), spread(redone, 2), some.left_behind])
+        rows.append([NAMES[contender], seconds, spread(shares, 2), spread(redone, 2), some.left_behind])
     print(f"\n{CROPS}, {PAINTINGS:,} paintings, killed at half time, median (range) of {rounds}\n")
     print(table(["builder", "undisturbed, s", "again", "redone", "the kill left behind"], rows))
     for contender, reason in not_run.items():
