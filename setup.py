@@ -8,8 +8,8 @@ from setuptools import find_packages, setup
 BUILD = [
     "absl-py>=2.1",
     "apache-beam>=2.77,<2.80",
+    "crc32c>=2.7,<3",  # CRCs of TFRecord frames, computed without holding the GIL
     "ftfy>=6.3,<7",
-    "google-crc32c>=1.6,<2",  # CRCs of TFRecord frames
     "imagehash>=4.3.2,<5",
     "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it
     "jinja2>=3.1,<4",

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import google_crc32c
+import crc32c
 import numpy as np
 
 from pipeline.errors import DamagedShardError
@@ -114,7 +114,8 @@ def check(memory: np.ndarray, found: Index, records: np.ndarray) -> None:
       DamagedShardError: with the offset of the first that has another one.
     """
     spans = zip(found.begins[records].tolist(), found.ends[records].tolist(), strict=True)
-    crcs = np.array([google_crc32c.value(memory[begin:end]) for begin, end in spans], np.uint32)
+    view = memory.data
+    crcs = np.array([crc32c.crc32c(view[begin:end]) for begin, end in spans], np.uint32)
     if len(bad := np.flatnonzero(crcs != found.crcs[records])):
         frame = int(found.begins[records[bad[0]]]) - _HEADER
         extent = next(each for each in found.extents if each.start <= frame < each.start + each.size)
@@ -123,14 +124,14 @@ def check(memory: np.ndarray, found: Index, records: np.ndarray) -> None:
 
 def _payloads(memory: np.ndarray, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
     """int64[records] each: where payloads begin and end. Raises _ForeignError where a length's CRC does not hold."""
-    at, end = extent.start, extent.start + extent.size
+    view, at, end = memory.data, extent.start, extent.start + extent.size
     begins, ends, crcs = [], [], []
     while at < end:
         if at + _HEADER > end:
             raise _ForeignError
         begins.append(at + _HEADER)
-        ends.append(at + _HEADER + struct.unpack_from("<Q", memory.data, at)[0])
-        crcs.append(google_crc32c.value(memory[at : at + 8]))
+        ends.append(at + _HEADER + struct.unpack_from("<Q", view, at)[0])
+        crcs.append(crc32c.crc32c(view[at : at + 8]))
         at = ends[-1] + _FOOTER
         if at > end:
             raise _ForeignError

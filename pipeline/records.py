@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-import google_crc32c
+import crc32c
 
 from pipeline.errors import DamagedShardError, DatasetError
 
@@ -343,7 +343,7 @@ def decode_example(payload: bytes) -> dict[str, Any]:
 
 
 def _masked_crc(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
+    crc = crc32c.crc32c(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + CRC_MASK) & 0xFFFFFFFF)
 
 
