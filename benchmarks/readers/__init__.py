@@ -23,6 +23,6 @@ PEERS = {
 }
 """Module -> what it is, and the distribution it needs."""
 OURS, LIMIT = "ours", "limit"
-TUNED = {"web": (2, 1), "mosaic": (2, 1), "grain_arrays": (2, 1, 0), "hugging_face": (0, 1, 2)}
+TUNED = {"web": (2, 1), "mosaic": (2, 1), "grain_arrays": (0, 2, 1), "hugging_face": (0, 1, 2)}
 """Numbers of worker processes to choose from, by measurement; the first was best of 64 px on two cores."""
 SHUFFLE_MIB = 128  # of all that shuffle in a buffer
