@@ -29,7 +29,7 @@ from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, small_originals
 from benchmarks.measure import NAMES, Failed, kill_family, run, save, spread, table
 
-PAINTINGS = 1000  # of a fifth of a megapixel: what is written is that of larger ones
+PAINTINGS, QUICK_PAINTINGS = 1000, 500  # of a fifth of a megapixel: what is written is that of larger ones
 Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
 
 
@@ -116,18 +116,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.restart", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one peer, once")
+    parser.add_argument("--quick", action="store_true", help="one peer, once, half as many paintings")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     flags = parser.parse_args()
-    rounds = 1 if flags.quick else flags.rounds
+    rounds, paintings = (1, QUICK_PAINTINGS) if flags.quick else (flags.rounds, PAINTINGS)
     among = ["afternoon"] if flags.quick else [name for name in PEERS if (name, CROPS) not in CANNOT]
     versions, not_run = available()
     seen: dict[str, list[Restart]] = {}
     calm: dict[str, tuple[float, Files]] = {}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        data = multiply(small_originals(scratch), PAINTINGS, scratch / "gallery")
+        data = multiply(small_originals(scratch), paintings, scratch / "gallery")
         for number in range(1, rounds + 1):
             for contender in [OURS, *(peer for peer in among if peer not in not_run)]:
                 try:
@@ -152,7 +152,7 @@ def main() -> None:
         redone = [each.bytes_redone / each.bytes for each in seen[contender]]
         seconds = f"{some.undisturbed_s:.1f}"
         rows.append([NAMES[contender], seconds, spread(shares, 2), spread(redone, 2), some.left_behind])
-    print(f"\n{CROPS}, {PAINTINGS:,} paintings, killed at half time, median (range) of {rounds}\n")
+    print(f"\n{CROPS}, {paintings:,} paintings, killed at half time, median (range) of {rounds}\n")
     print(table(["builder", "undisturbed, s", "again", "redone", "the kill left behind"], rows))
     for contender, reason in not_run.items():
         print(f"{contender}: not run: {reason}")
