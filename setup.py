@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 BUILD = [
     "absl-py>=2.1",
     "apache-beam>=2.77,<2.80",
-    "crc32c>=2.7,<3",  # CRCs of TFRecord frames, computed without holding the GIL
+    "crc32c>=2.7,<3",  # CRCs of TFRecord frames, large ones without holding the GIL
     "ftfy>=6.3,<7",
     "imagehash>=4.3.2,<5",
     "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it

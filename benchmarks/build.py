@@ -36,7 +36,7 @@ from PIL import Image
 
 from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, originals, small_originals
-from benchmarks.measure import NAMES, Failed, Measured, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, Measured, available, run, save, spread, table
 
 CROPS, RESHAPE = "crop64x16", "reshape256"
 OURS, LIMIT, WRITING, SURVEY = "morelli", "limit", "writing", "survey"
@@ -91,17 +91,6 @@ def phases(built: Measured, paintings: int) -> dict[str, float]:
     assert match, built.stdout
     writing = float(match[1].replace(",", ""))
     return {WRITING: writing, SURVEY: paintings / (float(match[2]) - paintings / writing)}
-
-
-def available() -> tuple[dict[str, str], dict[str, str]]:
-    """Versions of the peers that are installed, and why the others are not run."""
-    versions, absent = {"Pillow": metadata.version("Pillow")}, {}
-    for peer, (_, distribution) in PEERS.items():
-        try:
-            versions[distribution] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
-    return versions, absent
 
 
 class Trial:
@@ -202,7 +191,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--scratch", type=Path, help="where the galleries go (10 GB; default: the temporary folder)")
     flags = parser.parse_args()
-    versions, absent = available()
+    versions, absent = available(PEERS)
     absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
     paintings = flags.paintings
     rounds, schemes, sizes = (1, [CROPS], [250, 1000]) if flags.quick else (flags.rounds, [*FLAGS], [1000, 4000, 16000])
@@ -246,6 +235,8 @@ def main() -> None:
     for peer, reason in trial.not_run.items():
         print(f"{peer}: not run: {reason}")
     results = {
+        "versions": {"Pillow": metadata.version("Pillow"), **versions},
+        "not_run": trial.not_run,
         "workers": flags.workers,
         "paintings": paintings,
         "speed": speed,
@@ -253,7 +244,7 @@ def main() -> None:
         "memory": memory,
         "stopped": trial.stopped,
     }
-    print(f"written to {save('build', {'versions': versions, 'not_run': trial.not_run, **results})}")
+    print(f"written to {save('build', results)}")
 
 
 if __name__ == "__main__":

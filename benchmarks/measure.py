@@ -9,8 +9,9 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,21 @@ class Failed(SystemExit):
     def __init__(self, command: Sequence[str], stderr: str) -> None:
         super().__init__(f"{' '.join(command)} failed:\n{stderr}")
         self.reason = next((line for line in reversed(stderr.splitlines()) if line.strip()), "it said nothing")
+
+
+def available(peers: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the peers that are installed, and why the others are not run.
+
+    Args:
+      peers: name -> what it is, and the distribution it needs.
+    """
+    versions, absent = {}, {}
+    for peer, (_, distribution) in peers.items():
+        try:
+            versions[distribution] = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
+    return versions, absent
 
 
 def run(command: Sequence[str], most: tuple[float, float] = (math.inf, math.inf), **environment: str) -> Measured:

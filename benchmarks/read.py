@@ -20,11 +20,10 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import NAMES, Failed, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, available, run, save, spread, table
 from benchmarks.readers import LIMIT, OURS, PEERS, TUNED
 from pipeline import records
 from pipeline.atelier import write_gallery
@@ -102,17 +101,6 @@ class Trial:
             return None
 
 
-def available() -> tuple[dict[str, str], dict[str, str]]:
-    """Versions of the peers that are installed, and why the others are not run."""
-    versions, absent = {}, {}
-    for peer, (_, distribution) in PEERS.items():
-        try:
-            versions[distribution] = metadata.version(distribution)
-        except metadata.PackageNotFoundError:
-            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
-    return versions, absent
-
-
 def measure(trial: Trial, rounds: int) -> dict[str, dict[str, Any]]:
     """Reader -> "rates", "ours_is" (times), "of_limit", "first_batch_s", "peak_mib", each by round; and "workers"."""
     trial.prepare()
@@ -149,7 +137,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     flags = parser.parse_args()
-    versions, absent = available()
+    versions, absent = available(PEERS)
     absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
     rounds, paintings, loads = flags.rounds, PAINTINGS, LOADS
     if flags.quick:

@@ -24,10 +24,10 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.build import CROPS, OURS, available, command
+from benchmarks.build import CROPS, OURS, command
 from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, small_originals
-from benchmarks.measure import NAMES, Failed, kill_family, run, save, spread, table
+from benchmarks.measure import NAMES, Failed, available, kill_family, run, save, spread, table
 
 PAINTINGS, QUICK_PAINTINGS = 1000, 500  # of a fifth of a megapixel: what is written is that of larger ones
 Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
@@ -122,7 +122,7 @@ def main() -> None:
     flags = parser.parse_args()
     rounds, paintings = (1, QUICK_PAINTINGS) if flags.quick else (flags.rounds, PAINTINGS)
     among = ["afternoon"] if flags.quick else [name for name in PEERS if (name, CROPS) not in CANNOT]
-    versions, not_run = available()
+    versions, not_run = available(PEERS)
     seen: dict[str, list[Restart]] = {}
     calm: dict[str, tuple[float, Files]] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -111,7 +111,7 @@ def check(memory: np.ndarray, found: Index, records: np.ndarray) -> None:
       records: int64[some], which of its records.
 
     Raises:
-      DamagedShardError: with the offset of the first that has another one.
+      DamagedShardError: with the offset of the first whose CRC is not the one stored with it.
     """
     spans = zip(found.begins[records].tolist(), found.ends[records].tolist(), strict=True)
     view = memory.data

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import build
+from benchmarks import build, builders
 from benchmarks.builders.pictures import cut, paintings
-from benchmarks.measure import run
+from benchmarks.measure import available, run
 from pipeline.records import Scheme
 
 Picture = tuple[int, bytes]  # label, pixels row by row
@@ -60,7 +60,7 @@ def _mds(folder: Path) -> Iterator[Picture]:
 
 
 def _build(peer: str, gallery: Path, output: Path, scheme: str) -> list[Picture]:
-    if peer in (absent := build.available()[1]):
+    if peer in (absent := available(builders.PEERS)[1]):
         pytest.skip(absent[peer])
     run(build.command(peer, gallery, output, scheme, 1))
     return sorted({"web": _tars, "mosaic": _mds, "img2": _tars}[peer](output))

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from benchmarks import all as together
-from benchmarks import build, builders, charts, read, readers, recipe, restart
+from benchmarks import builders, charts, readers, recipe, restart
 from benchmarks.builders.pictures import cut, paintings
-from benchmarks.measure import Failed, run
+from benchmarks.measure import NAMES, Failed, available, run
 from pipeline.records import Scheme
 from tests.datasets import make_dataset
 from trainer.recipe import read as read_recipe
@@ -84,10 +84,10 @@ for epoch in range(2):
     assert done.stdout.split() == ["True", "True"]
 
 
-@pytest.mark.parametrize("benchmark", [build, read])
-def test_a_peer_that_is_not_installed_is_named(benchmark: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(benchmark.PEERS, "absent", ("nobody", "no-such-distribution"))  # type: ignore[attr-defined]
-    _, absent = benchmark.available()  # type: ignore[attr-defined]
+def test_a_peer_that_is_not_installed_is_named() -> None:
+    versions, absent = available({"pool": ("a process pool", "numpy"), "absent": ("nobody", "no-such-distribution")})
+    assert versions == {"numpy": np.__version__}
+    assert list(absent) == ["absent"]
     assert "no-such-distribution is not installed" in absent["absent"]
 
 
@@ -108,7 +108,7 @@ def test_a_kill_is_described_by_what_it_left() -> None:
 def test_every_peer_has_a_name_and_a_module() -> None:
     for package in (builders, readers):
         for peer in package.PEERS:
-            assert charts.NAMES[peer]
+            assert NAMES[peer]
             assert importlib.util.find_spec(f"{package.__name__}.{peer}")
 
 
