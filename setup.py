@@ -10,7 +10,6 @@ BUILD = [
     "apache-beam>=2.77,<2.80",
     "crc32c>=2.7,<3",  # CRCs of TFRecord frames, large ones without holding the GIL
     "ftfy>=6.3,<7",
-    "imagehash>=4.3.2,<5",
     "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it
     "jinja2>=3.1,<4",
     "numpy>=2.0,<3",
@@ -50,6 +49,7 @@ EXTRAS = {
     "download": ["kagglehub>=1.0"],
     "dev": [
         "hypothesis>=6.100",
+        "imagehash>=4.3.2,<5",
         "kagglehub>=1.0",
         "mypy>=1.15",
         "pandas-stubs",

@@ -15,19 +15,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files, flags, images, phases, shards, summary, survey
+from pipeline import files, flags
 from pipeline.errors import InputError, MorelliError
 from pipeline.flags import Settings
+from pipeline.limits import DEFAULT_MAX_PIXELS
 from pipeline.lock import exclusive
 from pipeline.processes import Apart, apart, preload
 from pipeline.progress import PeakMemory, Progress
 from pipeline.records import VERSION, Contract
-from pipeline.seal import seal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns its exit status."""
-    settings = flags.parse(argv, os.cpu_count() or 1, images.DEFAULT_MAX_PIXELS)
+    settings = flags.parse(argv, os.cpu_count() or 1, DEFAULT_MAX_PIXELS)
     for stream in (sys.stdout, sys.stderr):  # names of painters and of files, on a terminal that knows ASCII alone
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -50,11 +50,13 @@ def build(settings: Settings) -> list[Contract]:
     """
     begun = time.monotonic()
     preload("pipeline.phases")
+    from pipeline import phases, seal, shards, summary, survey  # a third of a second, in the meantime
+
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data_dir = _data_dir(settings)
         with Apart() as conductor:
-            conductor.begin(phases.prepare)  # while files are found
+            conductor.begin(phases.prepare, settings)  # while files are found
             found = apart(phases.find, settings, data_dir, scratch)
             for note in found.notes:
                 print(f"note: {note}")
@@ -74,7 +76,7 @@ def build(settings: Settings) -> list[Contract]:
             files.remove_tree(phases.jobs_folder(settings))
         contracts, built = apart(phases.describe, settings, scratch)
         for contract in contracts:
-            apart(seal, files.join(settings.output_dir, contract.scheme.name, VERSION), contract)
+            apart(seal.seal, files.join(settings.output_dir, contract.scheme.name, VERSION), contract)
     print(built)
     print(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
     return contracts

@@ -30,10 +30,7 @@ from PIL import (
 from PIL.ExifTags import Base as ExifTag
 
 from pipeline import colour, records
-
-DEFAULT_MAX_PIXELS = 100_000_000  # 400 MB decoded, the most that one worker should ever hold
-MIN_SIDE = 8  # pixels; what is smaller shows no painting
-MAX_ASPECT = 100  # the longest handscrolls are about 1:50
+from pipeline.limits import DEFAULT_MAX_PIXELS, MAX_ASPECT, MIN_SIDE
 
 # The reasons of an ImageError, as they stand in the table of rejects.
 EMPTY = "empty file"
@@ -103,7 +100,8 @@ class Painting:
     """A decoded picture.
 
     Attributes:
-      pixels: uint8[height, width, 3], upright, sRGB; smaller where `decode` was allowed to scale. It may be a view.
+      pixels: uint8[height, width, 3], upright, sRGB; smaller where `decode` was allowed to scale. It may be a view. Of
+        a picture that was asked for in gray, uint8[height, width]: its luma (ITU-R BT.601).
       width, height: of the upright picture at full resolution, in pixels.
     """
 
@@ -113,7 +111,7 @@ class Painting:
 
     @functools.cached_property
     def image(self) -> Image.Image:
-        """The pixels as Pillow's RGB. It is a copy that costs as much as a quarter of decoding: crops do without."""
+        """The pixels as Pillow's RGB or L: a copy that costs as much as a quarter of decoding. Crops do without."""
         return Image.fromarray(self.pixels)
 
 
@@ -135,7 +133,9 @@ class Crop:
 # --- Decoding --------------------------------------------------------------------------------------------------------
 
 
-def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None) -> Painting:
+def decode(
+    data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None, gray: bool = False
+) -> Painting:
     """Decodes a JPEG, PNG, WebP, BMP, GIF or TIFF file: its first frame, upright, in sRGB, on white.
 
     Size is judged from the header, before any pixel is decoded. A JPEG of everyday colours goes to libjpeg-turbo
@@ -145,6 +145,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int |
       data: the whole file.
       max_pixels: larger pictures are refused.
       at_least: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides keep this many pixels.
+      gray: luma is enough, which a JPEG holds apart from colour.
 
     Raises:
       ImageError: whatever is wrong with `data`.
@@ -153,12 +154,13 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int |
     width, height = image.size
     _check_size(width, height, max_pixels)
     try:
-        pixels = _decode_jpeg(data, image, at_least)
+        pixels = _decode_jpeg(data, image, at_least, gray)
         if pixels is None:
             if at_least is not None:
                 image.draft(None, (at_least, at_least))
             image.load()
-            pixels = _pixels(colour.to_rgb(image))
+            rgb = colour.to_rgb(image)
+            pixels = np.asarray(rgb.convert("L")) if gray else _pixels(rgb)
         orientation = _orientation(image)  # a PNG's may stand behind its pixels
     except Exception as error:
         raise _explain(error, data) from error
@@ -176,7 +178,7 @@ def _scale(width: int, height: int, at_least: int | None) -> int:
     return next(scale for scale in (8, 4, 2, 1) if scale == 1 or min(width, height) // scale >= at_least)
 
 
-def _decode_jpeg(data: bytes, image: ImageFile.ImageFile, at_least: int | None) -> np.ndarray | None:
+def _decode_jpeg(data: bytes, image: ImageFile.ImageFile, at_least: int | None, gray: bool) -> np.ndarray | None:
     """The pixels of a sound gray or RGB JPEG that is in sRGB; None for any other file: it is Pillow's to judge."""
     if not isinstance(image, JpegImagePlugin.JpegImageFile) or not colour.is_srgb(image):
         return None
@@ -185,7 +187,10 @@ def _decode_jpeg(data: bytes, image: ImageFile.ImageFile, at_least: int | None) 
     try:
         if simplejpeg.decode_jpeg_header(data)[:2] != (height, width):
             return None  # two headers: the limit on pixels was held against the other one
-        return simplejpeg.decode_jpeg(data, "RGB", min_height=-(-height // scale), min_width=-(-width // scale))
+        pixels = simplejpeg.decode_jpeg(
+            data, "GRAY" if gray else "RGB", min_height=-(-height // scale), min_width=-(-width // scale)
+        )
+        return pixels[:, :, 0] if gray else pixels
     except ValueError:
         return None
 
@@ -367,24 +372,3 @@ def encode(pixels: np.ndarray, encoding: records.Encoding) -> bytes:
     else:
         Image.fromarray(pixels).save(stream, "JPEG", quality=95, subsampling=0)
     return stream.getvalue()
-
-
-# --- Likeness --------------------------------------------------------------------------------------------------------
-
-# Paintings whose perceptual hashes differ in at most this many of 256 bits are near copies; unrelated ones differ in
-# 127, with a standard deviation of 9. Of the 752,151 pairs of 1,227 real paintings 377 lie within 64 bits: looked at
-# (all above 16 bits, a sample of those below), one is of two works, dark portraits 60 bits apart; the next such pairs,
-# portraits in the same oval mount, begin at 70. Of altered copies of 205 of the paintings, 64 bits find all that were
-# recompressed, halved in size, brightened, recoloured or made gray, and 98% of those that lost 3% on every side. No
-# chain of near copies joins more than 5 files. phash, dhash, whash and ahash of 64, 144 and 256 bits were compared:
-# none finds as many with so few strangers. A missed copy leaks from train to test, a wrong pair only shares a split:
-# hence the generous end of the gap.
-NEAR_COPY_BITS = 64
-HASH_RESOLUTION = 128  # `at_least` for a picture that is only hashed
-
-
-def perceptual_hash(image: Image.Image) -> str:
-    """64 hex digits, of which near copies share all but `NEAR_COPY_BITS` bits: DCT signs of the picture in gray."""
-    import imagehash  # brings SciPy, which only the survey needs
-
-    return str(imagehash.phash(image, hash_size=16))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import files, flags, gallery, images, jobs, plan, seal, shards, summary, survey
+from pipeline import files, flags, gallery, jobs, likeness, plan, seal, shards, summary, survey
 from pipeline.card import REJECTS_FILE
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
@@ -85,7 +85,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         settings.ratios,
         settings.seed,
         settings.dedup,
-        images.NEAR_COPY_BITS,
+        likeness.NEAR_COPY_BITS,
     )
     rejects = [*found.rejects, *rejects, *paintings.rejects]
     if not paintings.artists:
@@ -114,10 +114,10 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     return Planned(tuple(job_paths), count, total, total - missing)
 
 
-def prepare() -> None:
+def prepare(settings: Settings) -> None:
     """Begins to import what `perform` and its workers need, ahead of them: that takes a second."""
-    preload(survey.__name__, shards.__name__, "imagehash", "scipy.fftpack")
-    threading.Thread(target=jobs.import_runner, daemon=True).start()
+    preload(survey.__name__, shards.__name__)
+    threading.Thread(target=jobs.prepare, args=(settings.beam,), daemon=True).start()
 
 
 def perform(

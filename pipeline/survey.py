@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import files, images
+from pipeline import files, images, likeness
 from pipeline.gallery import Candidate, Reject
 from pipeline.listing import UNREADABLE
 
-FORMAT = 1
+FORMAT = 2
 BATCH = 32  # files a job looks at
 JOBS = "jobs"
 
@@ -51,13 +51,13 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     row = Row(candidate.path, candidate.artist, candidate.bytes, candidate.modified)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        painting = images.decode(data, max_pixels=max_pixels, at_least=images.HASH_RESOLUTION)
+        painting = images.decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
     except images.ImageError as error:
         return dataclasses.replace(row, digest=digest, reason=error.reason, detail=error.detail)
     return dataclasses.replace(
         row,
         digest=digest,
-        hash=images.perceptual_hash(painting.image),
+        hash=likeness.perceptual_hash(painting.image),
         width=painting.width,
         height=painting.height,
     )

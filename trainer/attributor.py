@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import images, records
+from pipeline.limits import DEFAULT_MAX_PIXELS
 from trainer.attribution import pool
 from trainer.calibration import calibrated
 from trainer.evaluate import load_model, predicted
@@ -76,7 +77,7 @@ class Attributor:
         self._references = References(run_dir)
         self._model = load_model(run_dir)
 
-    def open(self, data: bytes, max_pixels: int = images.DEFAULT_MAX_PIXELS) -> Picture:
+    def open(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
         """Decodes the bytes of a picture file. Raises ImageError with what is wrong with them."""
         return open_picture(data, self.expertise, max_pixels)
 
@@ -117,7 +118,7 @@ class Attributor:
         return found
 
 
-def open_picture(data: bytes, expertise: Expertise, max_pixels: int = images.DEFAULT_MAX_PIXELS) -> Picture:
+def open_picture(data: bytes, expertise: Expertise, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Decodes a picture as the builder did. Raises ImageError with what is wrong with its bytes."""
     at_least = images.needed_resolution([expertise.scheme])
     return Picture(images.decode(data, max_pixels=max_pixels, at_least=at_least), hashlib.sha256(data).hexdigest())

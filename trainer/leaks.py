@@ -17,7 +17,7 @@ from trainer.predictions import FILE as PREDICTIONS
 from trainer.runs import PAINTINGS
 
 _FOUND = {
-    "near": "files of the same bytes (SHA-256), and near copies by perceptual hash (imagehash.phash), put in one group",
+    "near": "files of the same bytes (SHA-256), and near copies by perceptual hash, put in one group",
     "exact": "files of the same bytes (SHA-256); near copies were not looked for (--dedup=exact)",
     "off": "files of the same bytes (SHA-256) only, and those were kept (--dedup=off)",
 }

@@ -1,5 +1,8 @@
 """Fixtures shared by the pipeline's tests."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 
@@ -9,3 +12,13 @@ def remote(tmp_path):
     from tests.remote import FakeRemote
 
     return FakeRemote.address(tmp_path / "bucket")
+
+
+@pytest.fixture(scope="module")
+def originals() -> list[bytes]:
+    """Every eighth of the full-size real paintings."""
+    root = os.environ.get("PAINTINGS_DIR")
+    if not root:
+        pytest.skip("PAINTINGS_DIR names no real paintings")
+    paths = sorted(Path(root, "kaggle_subset/images/images").rglob("*.jpg"))[::8]
+    return [path.read_bytes() for path in paths]

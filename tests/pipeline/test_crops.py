@@ -1,18 +1,17 @@
-"""Crops, their encoding and the likeness of paintings: the second half of pipeline.images."""
+"""Crops and their encoding: the second half of pipeline.images."""
 
 import hashlib
 import io
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from pipeline import images
 from pipeline.images import decode
+from pipeline.limits import MIN_SIDE
 from pipeline.records import Scheme
 from tests.pipeline.pictures import largest_difference, saved, scene
 
@@ -22,7 +21,7 @@ SCHEMES = st.one_of(
     st.builds(Scheme, st.just("crop"), st.integers(8, 300), st.integers(1, 40)),
     st.builds(Scheme, st.just("reshape"), st.integers(8, 300)),
 )
-SIDES = st.integers(images.MIN_SIDE, 900)
+SIDES = st.integers(MIN_SIDE, 900)
 DIGESTS = st.binary(min_size=1, max_size=8).map(lambda data: hashlib.sha256(data).hexdigest())
 
 
@@ -161,62 +160,7 @@ def test_jpeg_keeps_full_colour_resolution():
     assert largest_difference(decode(data).image, scene()) <= 10
 
 
-# --- Likeness --------------------------------------------------------------------------------------------------------
-
-
-def bits_apart(one: str, other: str) -> int:
-    return (int(one, 16) ^ int(other, 16)).bit_count()
-
-
-def composition(seed: int) -> Image.Image:
-    """A few dozen ellipses."""
-    random = np.random.default_rng(seed)
-    picture = Image.new("RGB", (500, 400), tuple(random.integers(0, 256, 3).tolist()))
-    draw = ImageDraw.Draw(picture)
-    for _ in range(40):
-        x, y, width, height = random.integers(0, (500, 400, 200, 200)).tolist()
-        draw.ellipse((x, y, x + width, y + height), fill=tuple(random.integers(0, 256, 3).tolist()))
-    return picture
-
-
-def altered(picture: Image.Image) -> dict[str, bytes]:
-    width, height = picture.size
-    edge = (round(0.02 * width), round(0.02 * height))
-    return {
-        "recompressed": saved(picture, "JPEG", quality=60),
-        "halved": saved(picture.resize((width // 2, height // 2), Image.Resampling.LANCZOS), "JPEG", quality=90),
-        "brightened": saved(picture.point(lambda value: min(255, round(value * 1.1))), "JPEG", quality=90),
-        "gray": saved(picture.convert("L"), "PNG"),
-        "cropped": saved(picture.crop((*edge, width - edge[0], height - edge[1])), "JPEG", quality=90),
-    }
-
-
-def hash_of(data: bytes) -> str:
-    return images.perceptual_hash(decode(data, at_least=images.HASH_RESOLUTION).image)
-
-
-def test_altered_copies_are_near_and_other_pictures_are_not():
-    originals = [composition(seed) for seed in range(8)]
-    hashes = [hash_of(saved(picture, "JPEG", quality=95)) for picture in originals]
-    assert all(len(value) == 64 for value in hashes)
-    for picture, value in zip(originals, hashes, strict=True):
-        for what, data in altered(picture).items():
-            assert bits_apart(value, hash_of(data)) <= images.NEAR_COPY_BITS, what
-    pairs = [(one, other) for index, one in enumerate(hashes) for other in hashes[:index]]
-    assert min(bits_apart(one, other) for one, other in pairs) > images.NEAR_COPY_BITS
-
-
 # --- Real paintings --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def originals() -> list[bytes]:
-    """Every eighth of the full-size originals."""
-    root = os.environ.get("PAINTINGS_DIR")
-    if not root:
-        pytest.skip("PAINTINGS_DIR names no real paintings")
-    paths = sorted(Path(root, "kaggle_subset/images/images").rglob("*.jpg"))[::8]
-    return [path.read_bytes() for path in paths]
 
 
 def test_real_paintings_reshape_alike_from_a_scaled_decode(originals):
@@ -228,12 +172,3 @@ def test_real_paintings_reshape_alike_from_a_scaled_decode(originals):
         differences.append(np.abs(full.pixels.astype(int) - fast.pixels))
     assert np.mean(differences) <= 1.5
     assert np.percentile(differences, 99) <= 13
-
-
-def test_altered_copies_of_real_paintings_are_near(originals):
-    near = [
-        bits_apart(hash_of(data), hash_of(copy)) <= images.NEAR_COPY_BITS
-        for data in originals
-        for copy in altered(decode(data).image).values()
-    ]
-    assert np.mean(near) >= 0.97
