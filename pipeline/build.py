@@ -50,7 +50,7 @@ def build(settings: Settings) -> list[Contract]:
     """
     begun = time.monotonic()
     preload("pipeline.phases")
-    from pipeline import phases, seal, shards, summary, survey  # a third of a second, in the meantime
+    from pipeline import card, phases, seal, shards, summary, survey  # a third of a second, in the meantime
 
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -75,8 +75,14 @@ def build(settings: Settings) -> list[Contract]:
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
         contracts, built = apart(phases.describe, settings, scratch)
-        for contract in contracts:
-            apart(seal.seal, files.join(settings.output_dir, contract.scheme.name, VERSION), contract)
+        folders = [files.join(settings.output_dir, contract.scheme.name, VERSION) for contract in contracts]
+        with Apart() as librarian:
+            catalogued = librarian.begin(seal.write_metadata, folders, contracts)  # imports TFDS for half a second
+            for folder, contract in zip(folders, contracts, strict=True):
+                apart(card.write_card, folder, contract)
+            catalogued()
+        for folder, contract in zip(folders, contracts, strict=True):
+            apart(seal.seal, folder, contract)
     print(built)
     print(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
     return contracts

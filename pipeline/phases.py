@@ -141,7 +141,7 @@ def perform(
 
 
 def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
-    """Describes the datasets, all but sealed; returns what they hold, for programs and for people.
+    """Writes the tables of the datasets; returns what they hold, for programs and for people.
 
     Raises:
       InputError: too many paintings that were sound when surveyed could not be read any more.

@@ -72,10 +72,22 @@ class Apart:
                 process.terminate()  # else the pool waits for it
         self._pool.shutdown()
 
-    def begin(self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        """Calls a function of an importable module ahead of the next `call`, without waiting for it."""
-        with deaf_to_interrupts():
-            self._pool.submit(function, *args, **kwargs)
+    def begin(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Callable[[], Result]:
+        """Calls a function of an importable module there, and does not wait for it.
+
+        Returns:
+          What waits for the result, and raises what `call` does.
+        """
+        with deaf_to_interrupts(), _named_death(function):
+            future = self._pool.submit(function, *args, **kwargs)
+
+        def result() -> Result:
+            with _named_death(function):
+                return future.result()
+
+        return result
 
     def call(self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """Calls a function of an importable module there.
@@ -84,14 +96,18 @@ class Apart:
           MorelliError: the process died.
           Whatever the function raises.
         """
-        try:
-            with deaf_to_interrupts():
-                future = self._pool.submit(function, *args, **kwargs)
-            return future.result()
-        except BrokenProcessPool as error:
-            raise MorelliError(
-                f"The process of {function.__name__} died, most likely for want of memory. Run the same command again."
-            ) from error
+        return self.begin(function, *args, **kwargs)()
+
+
+@contextmanager
+def _named_death(function: Callable[..., object]) -> Iterator[None]:
+    """Turns the death of a process into a sentence."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise MorelliError(
+            f"The process of {function.__name__} died, most likely for want of memory. Run the same command again."
+        ) from error
 
 
 def apart(function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -1,7 +1,7 @@
 """Written shards become a dataset: checked against their receipts, described, and sealed.
 
-What is written, in this order: paintings.parquet, rejects.csv, TFDS metadata through TFDS's own API, the dataset card,
-and last of all morelli.json. A folder without morelli.json is not a dataset yet.
+What is written: paintings.parquet and rejects.csv, then TFDS metadata through TFDS's own API and the dataset card, and
+last of all morelli.json. A folder without morelli.json is not a dataset yet.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files, records
-from pipeline.card import PAINTINGS_FILE, REJECTS_FILE, write_card
+from pipeline.card import PAINTINGS_FILE, REJECTS_FILE
 from pipeline.errors import DatasetError
 from pipeline.gallery import Reject
 from pipeline.plan import Plan, shard_range
@@ -30,7 +30,7 @@ DESCRIPTION = (
 
 
 def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mapping[str, Any]) -> Contract:
-    """Writes what lies beside a dataset's shards, which are all there, but for its card and its seal.
+    """Writes the tables of a dataset whose shards are all there.
 
     Args:
       target: the dataset.
@@ -58,14 +58,18 @@ def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mappi
     )
     files.write(files.join(target.folder, PAINTINGS_FILE), [_paintings_parquet(plan, target, {r.path for r in lost})])
     files.write(files.join(target.folder, REJECTS_FILE), [rejects_csv([*rejects, *lost])])
-    for name, content in _tfds_metadata(contract).items():
-        files.write(files.join(target.folder, name), [content])
     return contract
 
 
+def write_metadata(folders: Sequence[str], contracts: Sequence[Contract]) -> None:
+    """Writes what TFDS wants to know of each dataset."""
+    for folder, contract in zip(folders, contracts, strict=True):
+        for name, content in _tfds_metadata(contract).items():
+            files.write(files.join(folder, name), [content])
+
+
 def seal(folder: str, contract: Contract) -> None:
-    """Writes the card of a dataset that is described, and marks the dataset finished."""
-    write_card(folder, contract)
+    """Marks a dataset finished."""
     files.write(files.join(folder, CONTRACT_FILE), [contract.to_json().encode()])
 
 
