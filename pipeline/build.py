@@ -50,7 +50,7 @@ def build(settings: Settings) -> list[Contract]:
     """
     begun = time.monotonic()
     preload("pipeline.phases")
-    from pipeline import card, phases, seal, shards, summary, survey  # a third of a second, in the meantime
+    from pipeline import card, phases, seal, summary  # a third of a second, in the meantime
 
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -60,9 +60,7 @@ def build(settings: Settings) -> list[Contract]:
             found = apart(phases.find, settings, data_dir, scratch)
             for note in found.notes:
                 print(f"note: {note}")
-            conductor.call(
-                phases.perform, "survey", survey.survey_batch, found.jobs, settings, found.files, found.known
-            )
+            conductor.call(phases.perform, "survey", phases.SURVEY, found.jobs, settings, found.files, found.known)
             planned = apart(phases.make_plan, settings, scratch)
             if settings.dry_run:
                 print(planned.dry_run)
@@ -70,7 +68,11 @@ def build(settings: Settings) -> list[Contract]:
             if planned.finished:
                 print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
             writing = time.monotonic()
-            conductor.call(phases.perform, "write", shards.write_lot, planned.jobs, settings, planned.paintings)
+            try:
+                conductor.call(phases.perform, "write", phases.WRITE, planned.jobs, settings, planned.paintings)
+            except MorelliError:
+                apart(phases.tidy, settings)
+                raise
             rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))

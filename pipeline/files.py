@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,34 +51,40 @@ def write(path: str, pieces: Iterable[bytes]) -> None:
       DatasetError: the disk is full, or the file cannot be written; nothing is left behind under any name.
       OSError: a fault of another file system.
     """
-    begin(path, pieces)()
+    finish(path, begin(path, pieces))
 
 
-def begin(path: str, pieces: Iterable[bytes]) -> Callable[[], None]:
-    """The longer half of `write`: all bytes under a temporary name.
+def begin(path: str, pieces: Iterable[bytes]) -> str:
+    """The longer half of `write`, which raises what `write` does: all bytes under a temporary name.
 
     Returns:
-      The other half, which waits for the disk and gives the file its name; it may be called in another thread. Both
-      raise what `write` does.
+      That name, for `finish`.
     """
     folder, _, name = path.rpartition("/")
     temporary = join(folder or ".", f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{name}")
-    return (_begin_remote if is_remote(path) else _begin_local)(path, folder or ".", temporary, pieces)
+    (_begin_remote if is_remote(path) else _begin_local)(path, folder or ".", temporary, pieces)
+    return temporary
 
 
-def _begin_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> Callable[[], None]:
+def finish(path: str, temporary: str) -> None:
+    """The other half, in any process: waits for the disk and gives a file its name. Raises what `write` does."""
+    if is_remote(path):
+        systems = _beam()
+        if systems.exists(path):
+            systems.delete([path])
+        systems.rename([temporary], [path])
+        return
+    with _nothing_left(path, temporary):
+        _sync(temporary)
+        Path(temporary).replace(path)
+        _sync(os.path.dirname(path) or ".")  # noqa: PTH120  # so that the name, too, lasts through a power cut
+
+
+def _begin_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
     with _nothing_left(path, temporary):
         Path(folder).mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb", buffering=1 << 20) as stream:  # noqa: PTH123
             stream.writelines(pieces)
-
-    def finish() -> None:
-        with _nothing_left(path, temporary):
-            _sync(temporary)
-            Path(temporary).replace(path)
-            _sync(folder)  # so that the name, too, lasts through a power cut
-
-    return finish
 
 
 @contextmanager
@@ -101,20 +107,13 @@ def _nothing_left(path: str, temporary: str) -> Iterator[None]:
         raise
 
 
-def _begin_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> Callable[[], None]:
+def _begin_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
     systems = _beam()
     if not systems.exists(folder):  # object stores have no folders, and take this as a no-op
         systems.mkdirs(folder)
     with systems.create(temporary, "application/octet-stream", "uncompressed") as stream:
         for piece in pieces:
             stream.write(piece)
-
-    def finish() -> None:
-        if systems.exists(path):
-            systems.delete([path])
-        systems.rename([temporary], [path])
-
-    return finish
 
 
 def _sync(path: str) -> None:

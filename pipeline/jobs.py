@@ -18,36 +18,54 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import MorelliError
 from pipeline.processes import deaf_to_interrupts, pool
 
-Step = Callable[[str], dict[str, Any]]  # job file -> a small result
-SPARE_THREADS = 1  # of Beam; each thread holds one job, so that a worker that is done finds the next one waiting
+THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
 # Beam imports these wherever they are installed; file names can do without clients of other stores and data frames.
 _NOT_FOR_NAMES = ("azure", "boto3", "google.cloud", "hdfs", "pandas", "pyarrow", "pymongo")
 HEAD_START = 16  # jobs a worker is given before Beam is there to deal them out: two seconds' worth
 
 
+Result = dict[str, Any]
+
+
+def _nothing_left_to_do(result: Result) -> None:
+    pass
+
+
+class Step(NamedTuple):
+    """What is done with every job, by functions of importable modules, since workers import them by name.
+
+    Attributes:
+      work: job file -> a small result. It writes what it makes itself.
+      finish: what is to be done with that result and waits for the disk: with local workers another process does it,
+        and the worker goes on.
+    """
+
+    work: Callable[[str], Result]
+    finish: Callable[[Result], None] = _nothing_left_to_do
+
+
 class _Bench:
     """The local worker processes, and what became of their jobs."""
 
-    def __init__(
-        self, workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None]) -> None:
         self.failure: BaseException | None = None
         self._on_done = on_done
         self._lock = threading.Lock()
         self._pool = pool(workers)
         with deaf_to_interrupts():
-            self._begun = {job: self._pool.submit(step, job) for job in jobs[: workers * HEAD_START]}
+            self._begun = {job: self._pool.submit(step.work, job) for job in jobs[: workers * HEAD_START]}
 
     def perform(self, step: Step, job: str) -> None:
         if self.failure is not None:  # the build is lost already: do not begin more
             return
         try:
-            result = (self._begun.pop(job, None) or self._pool.submit(step, job)).result()
+            result = (self._begun.pop(job, None) or self._pool.submit(step.work, job)).result()
+            step.finish(result)
         except Exception as error:  # kept for `run`: raised here, Beam would print it once for every thread
             self.failure = self.failure or error
             return
@@ -70,12 +88,12 @@ def _perform(job: str, step: Step) -> None:
     if _bench is not None:
         _bench.perform(step, job)
     else:
-        step(job)
+        step.finish(step.work(job))
 
 
 @contextmanager
 def _local_workers(
-    workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[dict[str, Any]], None]
+    workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None]
 ) -> Iterator[_Bench]:
     global _bench
     _bench = _Bench(workers, step, jobs, on_done)
@@ -137,16 +155,16 @@ def run(
     jobs: Sequence[str],
     workers: int,
     beam_flags: Sequence[str] = (),
-    on_done: Callable[[dict[str, Any]], None] = lambda result: None,
+    on_done: Callable[[Result], None] = lambda result: None,
 ) -> None:
     """Runs `step` on every job file.
 
     Args:
-      step: a function of an importable module, since workers import it by name. It writes its result itself.
+      step: what is done with each.
       jobs: paths of job files that the workers can read.
       workers: processes of the local runner; other runners take theirs from `beam_flags`.
       beam_flags: for Beam's PipelineOptions. No --runner, or DirectRunner, means Beam's FnApiRunner on this machine.
-      on_done: called with each step's result, one at a time; only by the local runner.
+      on_done: called with each job's result, one at a time; only by the local runner.
 
     Raises:
       MorelliError: of the first job that failed with one, or a sentence about the runner.
@@ -163,7 +181,7 @@ def run(
         options = PipelineOptions(list(beam_flags))
         direct = options.view_as(DirectOptions)
         direct.direct_running_mode = "multi_threading"
-        direct.direct_num_workers = min(workers + SPARE_THREADS, len(jobs))
+        direct.direct_num_workers = min(workers * THREADS_PER_WORKER, len(jobs))
         _execute(import_beam().Pipeline(runner(), options), step, jobs)
     if isinstance(bench.failure, BrokenProcessPool):
         raise MorelliError(

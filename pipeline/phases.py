@@ -32,6 +32,8 @@ PLAN_FILE = "plan.json"
 RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md
 PNG_SHARE = 0.75  # of raw, for a guess at shard sizes before there is a record
 JPEG_SHARE = 0.25
+SURVEY = jobs.Step(survey.survey_batch)
+WRITE = jobs.Step(shards.write_lot, shards.finish_lot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,12 @@ def perform(
     with Progress(what, paintings) as progress:
         progress.add(done)
         jobs.run(step, job_paths, settings.workers, settings.beam, lambda result: progress.add(result["paintings"]))
+
+
+def tidy(settings: Settings) -> None:
+    """Removes what a build that failed left half-written: it may be the disk that is full."""
+    for scheme in settings.schemes:
+        _remove_half_written(files.join(settings.output_dir, scheme.name, VERSION))
 
 
 def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
@@ -280,8 +288,12 @@ def _is_ours(target: Target, about: dict[str, object], overwrite: bool) -> bool:
 
 def _claim(target: Target, about: dict[str, object]) -> None:
     """Makes a dataset's folder this build's, without what a killed one left half-written in it."""
-    files.remove_temporary(target.folder)
-    files.remove_temporary(files.join(target.folder, BUILD_FOLDER, "receipts"))
+    _remove_half_written(target.folder)
     content = {"format": FORMAT, "fingerprint": target.fingerprint, "about": about}
     plan_path = files.join(target.folder, BUILD_FOLDER, PLAN_FILE)
     files.write(plan_path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
+
+
+def _remove_half_written(folder: str) -> None:
+    files.remove_temporary(folder)
+    files.remove_temporary(files.join(folder, BUILD_FOLDER, "receipts"))

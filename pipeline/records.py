@@ -230,16 +230,15 @@ def _bytes_feature(value: bytes) -> bytes:
     return _field(1, _field(1, value))
 
 
-def _float_feature(values: Sequence[float]) -> bytes:
-    return _field(2, _field(1, struct.pack(f"<{len(values)}f", *values)))
-
-
 def _int64_feature(values: Sequence[int]) -> bytes:
     return _field(3, _field(1, b"".join(map(_varint, values))))
 
 
 def _entry(key: str, feature: bytes) -> bytes:
     return _field(1, _field(1, key.encode()) + _field(2, feature))
+
+
+_CROP_BOX_START = _entry("crop_box", _field(2, _field(1, bytes(16))))[:-16]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -280,7 +279,7 @@ def encode_example(
     What crops have in common is encoded once, and the pixels are copied once: this is called for every record.
     """
     pieces = (
-        _entry("crop_box", _float_feature(crop_box)),
+        _CROP_BOX_START + struct.pack("<4f", *crop_box),
         _crop_index_entry(crop_index),
         _image_start(len(image)),
         image,

@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,25 +87,40 @@ def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterato
 
 
 def write_lot(job: str) -> dict[str, Any]:
-    """The step of one job: writes the shards of a lot that are missing.
+    """The step of one job: writes the shards of a lot that are missing, all but what `finish_lot` does.
 
     Memory: one painting, and one shard of each scheme.
+
+    Returns:
+      "paintings": how many there are in the lot; and what `finish_lot` needs.
 
     Raises:
       DatasetError: the disk is full.
     """
     lot = json.loads(files.read(job))
     works = [Work(*fields) for fields in lot["works"]]
-    with ThreadPoolExecutor(1) as disk:  # waits for the disk while the next painting is decoded
-        writers = [_Writer(target, lot["seed"], disk) for target in lot["targets"]]
-        for position, work in enumerate(works):
-            if wanting := [writer for writer in writers if writer.wants(position)]:
-                _add(work, wanting, lot["seed"], lot["max_pixels"])
-            for writer in writers:
-                writer.finish_if_last(position)
+    writers = [_Writer(target, lot["seed"]) for target in lot["targets"]]
+    for position, work in enumerate(works):
+        if wanting := [writer for writer in writers if writer.wants(position)]:
+            _add(work, wanting, lot["seed"], lot["max_pixels"])
         for writer in writers:
-            writer.wait()
-    return {"paintings": len(works)}
+            writer.write_if_last(position)
+    result = {"paintings": len(works), "written": [written for writer in writers for written in writer.written]}
+    if any(files.is_remote(target["folder"]) for target in lot["targets"]):
+        finish_lot(result)  # whoever waits for this worker may not know that file system
+        result["written"] = []
+    return result
+
+
+def finish_lot(result: Mapping[str, Any]) -> None:
+    """Gives the shards of a lot their names, and then their receipts: nearly all of it is waiting for the disk.
+
+    Raises:
+      DatasetError: the disk is full.
+    """
+    for path, temporary, receipt_address, receipt in result["written"]:
+        files.finish(path, temporary)
+        files.write(receipt_address, [receipt.encode()])
 
 
 def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
@@ -170,16 +184,15 @@ class Source:
 class _Writer:
     """Collects the records of one scheme's current shard."""
 
-    def __init__(self, target: dict[str, Any], seed: int, disk: ThreadPoolExecutor) -> None:
+    def __init__(self, target: dict[str, Any], seed: int) -> None:
         self.scheme = Scheme.parse(target["scheme"])
         self.encoding: Encoding = target["encoding"]
         self.rejects: list[Reject] = []
+        self.written: list[tuple[str, str, str, str]] = []  # for `finish_lot`
         self._folder = target["folder"]
         self._fingerprint = target["fingerprint"]
         self._shards = target["shards"]
         self._seed = seed
-        self._disk = disk
-        self._unfinished: Future[None] | None = None
         self._frames: list[bytes] = []
         self._paintings = 0
         self._enlarged = 0
@@ -192,7 +205,7 @@ class _Writer:
         self._paintings += 1
         self._enlarged += enlarged
 
-    def finish_if_last(self, position: int) -> None:
+    def write_if_last(self, position: int) -> None:
         for name, _, stop in self._shards:
             if position == stop - 1:
                 self._write(name)
@@ -206,22 +219,13 @@ class _Writer:
                 checksum.update(self._frames[index])
                 yield self._frames[index]
 
-        self.wait()
-        finish = files.begin(files.join(self._folder, name), pieces())
+        path = files.join(self._folder, name)
+        temporary = files.begin(path, pieces())
         shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
         receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
-        self._unfinished = self._disk.submit(self._finish, finish, receipt)
-        self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
-
-    def _finish(self, finish: Callable[[], None], receipt: Receipt) -> None:
-        finish()
         content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)
-        files.write(receipt_path(self._folder, receipt.shard.filename), [content.encode()])
-
-    def wait(self) -> None:
-        """Until the shard before has its name and its receipt; raises what `files.write` does."""
-        if self._unfinished is not None:
-            self._unfinished.result()
+        self.written.append((path, temporary, receipt_path(self._folder, name), content))
+        self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
 
 
 # --- Receipts --------------------------------------------------------------------------------------------------------

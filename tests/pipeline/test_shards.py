@@ -44,7 +44,9 @@ def write(made: plan.Plan, targets, folder: Path) -> int:
     count = 0
     for name, job in shards.make_lots(made, targets, 10**6):
         files.write(str(folder / name), [json.dumps(job).encode()])
-        count += shards.write_lot(str(folder / name))["paintings"]
+        result = shards.write_lot(str(folder / name))
+        shards.finish_lot(result)
+        count += result["paintings"]
     return count
 
 
