@@ -43,7 +43,7 @@ OURS, LIMIT, WRITING, SURVEY = "morelli", "limit", "writing", "survey"
 LIMIT_CHUNK = 16
 ENDLESS = (math.inf, math.inf)  # seconds and MiB
 MANY = 4000  # paintings, where the start weighs less
-MOST_SECONDS = 40  # of a build whose memory is measured
+MOST_SECONDS = 25  # of a build whose memory is measured
 MOST_MEMORY = 0.6  # of the machine's, likewise
 FLAGS = {CROPS: ("--crop=64", "--samples=16"), RESHAPE: ("--reshape=256",)}
 

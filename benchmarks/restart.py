@@ -29,7 +29,7 @@ from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, small_originals
 from benchmarks.measure import NAMES, Failed, available, kill_family, run, save, spread, table
 
-PAINTINGS, QUICK_PAINTINGS = 1000, 500  # of a fifth of a megapixel: what is written is that of larger ones
+PAINTINGS, QUICK_PAINTINGS = 600, 500  # of a fifth of a megapixel: what is written is that of larger ones
 Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
 
 

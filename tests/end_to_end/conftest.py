@@ -1,10 +1,11 @@
-"""A small gallery with all the defects of real folders, and a dataset built from it."""
+"""A small gallery with all the defects of real folders, a dataset built from it, and one to train on."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.datasets import make_dataset
 from tests.end_to_end import builds
 
 SCHEMES = ("--crop=64", "--samples=4", "--reshape=48")
@@ -30,3 +31,8 @@ def built(gallery, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("built")
     (output / "printed.txt").write_text(builds.build(gallery, output, *SCHEMES, ALLOW, "--workers=2"))
     return output
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x8", weights=(9, 5, 3, 1))

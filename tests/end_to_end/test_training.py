@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,51 +14,8 @@ import numpy as np
 import pytest
 
 from tests.datasets import make_dataset
+from tests.end_to_end.trainings import STEPS, finish, newest_step, start, wait_for_step
 from trainer import checkpoint
-
-REPOSITORY = Path(__file__).parents[2]
-STEPS = 32  # of an epoch of the dataset below, at the batch size below
-FLAGS = (
-    "--backbone=MobileNetV3Small",
-    "--epochs=2",
-    "--batch_size=16",
-    "--class_balance=sampling",
-    "--augment=strong",
-    "--dropout=0.3",
-    "--ema=0.9",
-    "--deterministic",
-    "--checkpoint_every=2",
-    "--keep=3",
-)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x8", weights=(9, 5, 3, 1))
-
-
-def start(dataset: Path, run: Path, *flags: str, **variables: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "trainer.main", f"--dataset_dir={dataset}", f"--run_dir={run}", *FLAGS, *flags]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", **variables}
-    return subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
-
-
-def newest_step(run: Path) -> int:
-    path = checkpoint.newest_path(run / "checkpoints")
-    return int(path.stem.removeprefix("step-")) if path else 0
-
-
-def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
-    while newest_step(run) < step:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.02)
 
 
 def weights_digest(run: Path) -> str:
@@ -166,41 +119,3 @@ def check_refusals(dataset: Path, run: Path, tmp_path: Path) -> None:
     code, _, err = finish(start(other, run))
     assert code == 1
     assert "fingerprint was" in err
-
-
-def start_workers(dataset: Path, run: Path) -> list[subprocess.Popen[str]]:
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(probe.getsockname()[1])
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    return [
-        start(
-            dataset,
-            run,
-            "--strategy=multiworker",
-            "--epochs=1",
-            "--nodeterministic",
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-        )
-        for index in range(2)
-    ]
-
-
-def test_two_workers_train_together_and_leave_together_when_one_is_preempted(dataset: Path, tmp_path: Path) -> None:
-    workers = start_workers(dataset, tmp_path)
-    wait_for_step(workers[0], tmp_path, 4)
-    workers[1].send_signal(signal.SIGTERM)
-    ends = [finish(worker) for worker in workers]
-    at = newest_step(tmp_path)
-    for code, _, err in ends:
-        assert code == 128 + signal.SIGTERM, err
-        assert f"after step {at}; " in err
-
-    ends = [finish(worker) for worker in start_workers(dataset, tmp_path)]
-    for code, _, err in ends:
-        assert code == 0, err
-    assert f"Going on from step {at}:" in ends[0][1]
-    assert newest_step(tmp_path) == STEPS
-    assert json.loads((tmp_path / "results.json").read_text())["test"]["crop"]["count"] > 0
