@@ -29,7 +29,7 @@ from benchmarks.builders import CANNOT, PEERS
 from benchmarks.galleries import multiply, small_originals
 from benchmarks.measure import NAMES, Failed, available, kill_family, run, save, spread, table
 
-PAINTINGS, QUICK_PAINTINGS = 600, 500  # of a fifth of a megapixel: what is written is that of larger ones
+PAINTINGS, QUICK_PAINTINGS = 800, 500  # of a fifth of a megapixel: what is written is that of larger ones
 Files = dict[str, tuple[int, int]]  # path in the folder -> size, time of last change in ns
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.restart", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="one peer, once, half as many paintings")
+    parser.add_argument("--quick", action="store_true", help="one peer, once, fewer paintings")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     flags = parser.parse_args()

@@ -38,7 +38,7 @@ STREAMED, ARRAY, HELD = "streamed", "numpy array", "one batch"
 EPOCHS = 1_000_000  # no end of them
 ARRAY_PAINTINGS = 1_000  # enough that no cache holds them
 MEMORY_SHUFFLE_MIB = 128  # half the default, so that its two windows are smaller than either dataset
-MEMORY_STEPS = 20
+MEMORY_STEPS = 5
 
 
 def _steps(dataset: Path, backbone: str, epoch_steps: int = 1000) -> Any:
@@ -174,7 +174,7 @@ def main() -> None:
         consume(arguments.consume, arguments.source)
         return
     epoch_records = QUICK_EPOCH_RECORDS if arguments.quick else EPOCH_RECORDS
-    rounds, each, augmentations = (1, 4, ("none",)) if arguments.quick else (5, 6, ("none", "light"))
+    rounds, each, augmentations = (1, 3, ("none",)) if arguments.quick else (5, 8, ("none", "light"))
     scratch = Path(tempfile.mkdtemp(prefix="morelli-train-"))
     try:
         epoch = synthetic.make(scratch / "epoch", epoch_records // SAMPLES)
