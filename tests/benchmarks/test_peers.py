@@ -15,9 +15,10 @@ import pytest
 from PIL import Image
 
 from benchmarks import all as together
-from benchmarks import builders, charts, readers, recipe, restart
+from benchmarks import builders, charts, read, readers, recipe, restart
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import NAMES, Failed, available, run
+from pipeline import atelier
 from pipeline.records import Scheme
 from tests.datasets import make_dataset
 from trainer.recipe import read as read_recipe
@@ -151,3 +152,8 @@ def test_every_contender_is_a_recipe_that_can_be_run(name: str, tmp_path: Path) 
     assert read_recipe(path).scheme.name == contender.dataset
     shown = {"crop64x16": "--epochs=10", "reshape160": "--epochs=160"}
     assert ("--epochs=21" if name == recipe.ORIGINAL else shown[contender.dataset]) in words
+
+
+@pytest.mark.parametrize("most", [read.PAINTINGS, read.QUICK_PAINTINGS])
+def test_the_gallery_that_is_read_can_be_painted(most: int) -> None:
+    assert sum(atelier.counts(most).values()) == most
