@@ -48,13 +48,13 @@ LOADS = {
     "64 px": Load("crop64x512", ("--crop=64", "--samples=512"), 128),
     "256 px": Load("crop256x32", ("--crop=256", "--samples=32"), 32),
 }
-PAINTINGS, QUICK_PAINTINGS = 60, 36  # the gallery has no fewer
+PAINTINGS = 60
 
 
-def make_dataset(load: Load, paintings: int, folder: Path) -> int:
+def make_dataset(load: Load, folder: Path) -> int:
     """Builds a dataset with the project's own builder into folder/dataset; returns its training records."""
     if not (gallery := folder.parent / "gallery").exists():
-        write_gallery(gallery, paintings=paintings)
+        write_gallery(gallery, paintings=PAINTINGS)
     command = [sys.executable, "-m", "pipeline.build", f"--data_dir={gallery}", f"--output_dir={folder}", *load.flags]
     subprocess.run([*command, "--splits=90/5/5", "--dedup=off"], check=True, stdout=subprocess.DEVNULL)
     records.resolve_dataset_dir(folder / load.scheme).rename(folder / "dataset")
@@ -131,24 +131,20 @@ def measure(trial: Trial, rounds: int) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Measures, prints tables, writes benchmarks/results/read.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="one round, fewer 64 px pictures; worker processes not tuned"
-    )
+    parser.add_argument("--quick", action="store_true", help="one round, 64 px alone; worker processes not tuned")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")
     flags = parser.parse_args()
     versions, absent = available(PEERS)
     absent |= {peer: "not asked for" for peer in PEERS if peer not in flags.peers}
-    rounds, paintings, loads = flags.rounds, PAINTINGS, LOADS
-    if flags.quick:
-        rounds, paintings, loads = 1, QUICK_PAINTINGS, {"64 px": LOADS["64 px"]}
+    rounds, loads = (1, {"64 px": LOADS["64 px"]}) if flags.quick else (flags.rounds, LOADS)
     speed, counts, not_run = {}, {}, dict(absent)
     tuned = {name: choices[0] for name, choices in TUNED.items()} if flags.quick else {}
     scratch = Path(tempfile.mkdtemp(prefix="morelli-read-"))
     try:
         for title, load in loads.items():
             (scratch / load.scheme).mkdir()
-            counts[title] = make_dataset(load, paintings, scratch / load.scheme)
+            counts[title] = make_dataset(load, scratch / load.scheme)
             trial = Trial(scratch / load.scheme, load.batch, 2, tuned, absent)
             speed[title] = measure(trial, rounds)
             tuned = trial.workers
