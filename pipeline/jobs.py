@@ -16,6 +16,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -27,7 +28,6 @@ THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is 
 # Beam imports these wherever they are installed; file names can do without clients of other stores and data frames.
 _NOT_FOR_NAMES = ("azure", "boto3", "google.cloud", "hdfs", "pandas", "pyarrow", "pymongo")
 HEAD_START = 16  # jobs a worker is given before Beam is there to deal them out: two seconds' worth
-
 
 Result = dict[str, Any]
 
@@ -41,8 +41,8 @@ class Step(NamedTuple):
 
     Attributes:
       work: job file -> a small result. It writes what it makes itself.
-      finish: what is to be done with that result and waits for the disk: with local workers another process does it,
-        and the worker goes on.
+      finish: what is to be done with that result and waits for the disk: of local workers another process does it, and
+        the worker goes on.
     """
 
     work: Callable[[str], Result]
@@ -50,32 +50,55 @@ class Step(NamedTuple):
 
 
 class _Bench:
-    """The local worker processes, and what became of their jobs."""
+    """The local worker processes, a few threads that finish what they have worked, and what became of their jobs."""
 
     def __init__(self, workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None]) -> None:
         self.failure: BaseException | None = None
-        self._on_done = on_done
+        self._step, self._on_done = step, on_done
         self._lock = threading.Lock()
         self._pool = pool(workers)
-        with deaf_to_interrupts():
-            self._begun = {job: self._pool.submit(step.work, job) for job in jobs[: workers * HEAD_START]}
+        self._finishers = ThreadPoolExecutor(workers)
+        self._begun = {job: self._begin(job) for job in jobs[: workers * HEAD_START]}
 
-    def perform(self, step: Step, job: str) -> None:
+    def perform(self, job: str) -> None:
+        """Waits until a job is finished."""
         if self.failure is not None:  # the build is lost already: do not begin more
             return
         try:
-            result = (self._begun.pop(job, None) or self._pool.submit(step.work, job)).result()
-            step.finish(result)
+            (self._begun.pop(job, None) or self._begin(job)).result()
         except Exception as error:  # kept for `run`: raised here, Beam would print it once for every thread
             self.failure = self.failure or error
-            return
-        with self._lock:
-            self._on_done(result)
+
+    def _begin(self, job: str) -> Future[None]:
+        """A job is finished when it is worked, not when Beam comes to it: what a kill finds finished is kept."""
+        finished: Future[None] = Future()
+
+        def on_worked(worked: Future[Result]) -> None:
+            if error := CancelledError() if worked.cancelled() else worked.exception():
+                finished.set_exception(error)
+            else:
+                self._finishers.submit(self._finish, worked.result(), finished)
+
+        with deaf_to_interrupts():
+            self._pool.submit(self._step.work, job).add_done_callback(on_worked)
+        return finished
+
+    def _finish(self, result: Result, finished: Future[None]) -> None:
+        try:
+            self._step.finish(result)
+            with self._lock:
+                self._on_done(result)
+        except BaseException as error:
+            finished.set_exception(error)
+        else:
+            finished.set_result(None)
 
     def close(self) -> None:
         processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=self.failure is None, cancel_futures=True)
-        if self.failure is not None:
+        if self.failure is None:
+            self._finishers.shutdown()
+        else:
             for process in processes:
                 process.terminate()
 
@@ -86,7 +109,7 @@ _bench: _Bench | None = None
 def _perform(job: str, step: Step) -> None:
     """What a Beam element runs, on any runner."""
     if _bench is not None:
-        _bench.perform(step, job)
+        _bench.perform(job)
     else:
         step.finish(step.work(job))
 

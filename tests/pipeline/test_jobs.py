@@ -73,3 +73,13 @@ def test_every_job_is_worked_at_and_then_finished(flags: list[str], tmp_path: Pa
 def test_a_fault_while_finishing_is_the_runs_fault(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         jobs.run(jobs.Step(work, fail), [str(tmp_path / "1.json"), str(tmp_path / "2.json")], 1)
+
+
+def test_what_is_worked_is_finished_before_beam_asks_for_it(tmp_path: Path) -> None:
+    names = [str(tmp_path / f"{number}.json") for number in range(3)]
+    done: list[dict[str, Any]] = []
+    bench = jobs._Bench(1, jobs.Step(work, finish), names, done.append)
+    for finished in bench._begun.values():
+        finished.result(timeout=60)
+    bench.close()
+    assert len(list(tmp_path.glob("*.finished"))) == len(done) == 3
