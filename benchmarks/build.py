@@ -182,7 +182,7 @@ def main() -> None:
         "python -m benchmarks.build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--quick", action="store_true", help="one round of crops, fewer paintings for memory; four minutes"
+        "--quick", action="store_true", help="one round of crops, fewer paintings for memory; two minutes"
     )
     parser.add_argument("--only", choices=("speed", "memory"))
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), help="default: all")

@@ -142,7 +142,7 @@ def import_beam() -> Any:
 
 
 def import_runner() -> Any:
-    """The local runner's class, around the half of Beam that it needs: half a second, 90 MiB less than the whole.
+    """The local runner's class, around the part of Beam that it needs: 0.8 s and 100 MiB less than the whole.
 
     Not by its name "DirectRunner": Beam would first try to fetch another one.
     """

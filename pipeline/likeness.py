@@ -21,7 +21,7 @@ RESOLUTION = 128  # `at_least` of images.decode for a picture that is only hashe
 
 _SIDE = 64  # pixels that the hash looks at
 _WAVES = 16  # frequencies that it keeps, in either direction
-# Rows of the DCT-II, as integers: sums of them have no rounding, so that a file has the same hash on every machine.
+# Rows of the DCT-II, as integers: sums of them have no rounding, which could differ between machines.
 _DCT = np.rint(
     2**14 * np.cos(np.pi / (2 * _SIDE) * np.outer(np.arange(_WAVES), 2 * np.arange(_SIDE) + 1)),
 ).astype(np.int64)
@@ -30,8 +30,9 @@ _DCT = np.rint(
 def perceptual_hash(image: Image.Image) -> str:
     """64 hex digits: which of a picture's 256 lowest frequencies, in gray, are stronger than their median.
 
-    The hash of Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010), and bit for bit
-    `imagehash.phash(image, hash_size=16)`, in a fifth of its time and without the SciPy that it imports.
+    The hash of Zauner, "Implementation and benchmarking of perceptual image hash functions" (2010), as in
+    `imagehash.phash(image, hash_size=16)`: bits may differ only where a frequency is as strong as the median. Without
+    the SciPy that imagehash imports.
     """
     pixels = np.asarray(image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.int64)
     waves = _DCT @ pixels @ _DCT.T

@@ -12,6 +12,7 @@ import pickle
 import platform
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -144,8 +145,9 @@ def perform(
 
 def tidy(settings: Settings) -> None:
     """Removes what a build that failed left half-written: it may be the disk that is full."""
-    for scheme in settings.schemes:
-        _remove_half_written(files.join(settings.output_dir, scheme.name, VERSION))
+    with suppress(OSError):  # it may be gone, too; what failed is said already, and the next build tidies first
+        for scheme in settings.schemes:
+            _remove_half_written(files.join(settings.output_dir, scheme.name, VERSION))
 
 
 def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
