@@ -1,6 +1,6 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-About eight minutes with --quick on two cores, an hour without. Results go to benchmarks/results, as
+About nine minutes with --quick on two cores, an hour without. Results go to benchmarks/results, as
 JSON and as table.md; charts go to docs/, those of --quick beside its results. A peer that is not installed is named:
 pip install '.[benchmarks]'.
 """
