@@ -79,7 +79,7 @@ setup(
         "console_scripts": [
             "morelli-build=pipeline.build:main",
             "morelli-verify=pipeline.verify:main",
-            "morelli-atelier=pipeline.atelier:main",
+            "morelli-atelier=pipeline.atelier.__main__:main",
             "morelli-download=pipeline.download:main",
         ]
     },

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.atelier import write_gallery
+from pipeline.atelier.gallery import write_gallery
 
 ARTISTS = 8
 

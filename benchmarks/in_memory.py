@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import records
+from pipeline.dataset.contract import read_contract
+from trainer.data.parse import parse_batch
 
 LIMIT_GIB = 8  # what a process may take: a laptop's memory, or most of a free notebook's
 
@@ -32,14 +33,14 @@ def load(dataset: Path, most: int | None = None) -> tuple[np.ndarray, np.ndarray
     """
     import tensorflow as tf
 
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     size = contract.scheme.size
     count = min(most or contract.records("train"), contract.records("train"))
     images, labels = np.empty((count, size, size, 3), np.float32), np.empty(count, np.int64)
     paths = [str(dataset / shard.filename) for shard in contract.splits["train"]]
     start = 0
     for batch in tf.data.TFRecordDataset(paths).batch(256):
-        parsed = records.parse_batch(batch[: count - start], contract)
+        parsed = parse_batch(batch[: count - start], contract)
         end = start + len(parsed["label"])
         np.divide(parsed["image"].numpy(), 255, out=images[start:end], dtype=np.float32)
         labels[start:end] = parsed["label"].numpy()

@@ -23,13 +23,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import save, spread, table
-from pipeline.records import Scheme
-from trainer import provision
-from trainer.attribution import gather
-from trainer.intervals import interval
-from trainer.predictions import read
-from trainer.runs import Expertise
-from trainer.scores import Tally
+from pipeline.dataset.scheme import Scheme
+from trainer.judging.intervals import interval
+from trainer.judging.predictions import read
+from trainer.judging.scores import Tally
+from trainer.judging.voting import gather
+from trainer.run.expertise import Expertise
+from trainer.series import provision
 
 RECIPES = Path(__file__).parent.parent / "trainer" / "recipes"
 ORIGINAL = "original"

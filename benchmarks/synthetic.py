@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import records
+from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, Artist, Contract, Shard, shard_filename
+from pipeline.dataset.example import encode_example
+from pipeline.dataset.frames import frame
+from pipeline.dataset.scheme import Scheme
 
 _ARTISTS = 50
 _PAINTINGS_PER_SHARD = 60
@@ -21,32 +24,32 @@ def make(folder: Path, paintings: int, scheme: str = "crop64x16", held_out: int 
 
     Training shards are links to one file. The others are real, since validation refuses a painting it has seen twice.
     """
-    parsed = records.Scheme.parse(scheme)
+    parsed = Scheme.parse(scheme)
     folder.mkdir(parents=True)
     original = _write(folder / "original", parsed, 0, _PAINTINGS_PER_SHARD)
     count = -(-paintings // _PAINTINGS_PER_SHARD)
     train = []
     for number in range(count):
-        name = records.shard_filename(parsed, "train", number, count)
+        name = shard_filename(parsed, "train", number, count)
         os.link(folder / "original", folder / name)
-        train.append(records.Shard(name, original.records, original.paintings, original.bytes, original.sha256))
+        train.append(Shard(name, original.records, original.paintings, original.bytes, original.sha256))
     others = {}
-    for number, split in enumerate(records.SPLITS[1:]):
-        path = folder / records.shard_filename(parsed, split, 0, 1)
+    for number, split in enumerate(SPLITS[1:]):
+        path = folder / shard_filename(parsed, split, 0, 1)
         others[split] = (_write(path, parsed, (number + 1) * 1_000_000, held_out),)
-    contract = records.Contract(
+    contract = Contract(
         scheme=parsed,
         encoding="raw",
-        artists=tuple(records.Artist(f"Artist {number}") for number in range(_ARTISTS)),
+        artists=tuple(Artist(f"Artist {number}") for number in range(_ARTISTS)),
         splits={"train": tuple(train), **others},
         fingerprint=f"synthetic-{paintings}",
         seed=0,
     )
-    (folder / records.CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    (folder / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
     return folder
 
 
-def _write(path: Path, scheme: records.Scheme, first: int, paintings: int) -> records.Shard:
+def _write(path: Path, scheme: Scheme, first: int, paintings: int) -> Shard:
     noise = np.random.default_rng(first)
     size = 0
     with path.open("wb") as stream:
@@ -54,6 +57,6 @@ def _write(path: Path, scheme: records.Scheme, first: int, paintings: int) -> re
             for crop in range(scheme.samples):
                 image = noise.integers(0, 256, scheme.size**2 * 3, np.uint8).tobytes()
                 box = [0.0, 0.0, float(scheme.size), float(scheme.size)]
-                record = records.encode_example(image, painting % _ARTISTS, f"{painting:016x}", crop, box, [512, 512])
-                size += stream.write(records.frame(record))
-    return records.Shard(path.name, paintings * scheme.samples, paintings, size, "")
+                record = encode_example(image, painting % _ARTISTS, f"{painting:016x}", crop, box, [512, 512])
+                size += stream.write(frame(record))
+    return Shard(path.name, paintings * scheme.samples, paintings, size, "")

@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks import in_memory, synthetic
 from benchmarks.measure import run, save, spread, table
-from pipeline import records
+from pipeline.dataset.contract import read_contract
 
 BATCH = 128
 EPOCH_RECORDS, QUICK_EPOCH_RECORDS = 135_000, 34_000
@@ -43,12 +43,13 @@ MEMORY_STEPS = 5
 
 def _steps(dataset: Path, backbone: str, epoch_steps: int = 1000) -> Any:
     """A training step as `--backbone` with defaults makes it."""
-    from trainer import devices, models, objective
-    from trainer.steps import Steps
+    from trainer.network import models
+    from trainer.training import devices, objective
+    from trainer.training.steps import Steps
 
     devices.seed_everything(0, deterministic=False)
     place = devices.find_place("none", BATCH)
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     size = contract.scheme.size
     network = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
     average = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
@@ -65,10 +66,10 @@ def stream(
     dataset: Path, augmentations: Sequence[str], rounds: int, each: int
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """Augmentation -> source -> "rates", examples/s, and "waits", shares of time, by round; `each` steps a round."""
-    from trainer.input import Stream, training_batches
+    from trainer.data.stream import Stream, training_batches
 
     steps = _steps(dataset, "MobileNet")
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     images, labels = in_memory.load(dataset, ARRAY_PAINTINGS * SAMPLES)
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in augmentations:
@@ -99,9 +100,9 @@ def stream(
 
 def resume(dataset: Path) -> dict[int, float]:
     """Seconds from nothing to the first batch, by the step it belongs to."""
-    from trainer.input import Stream, training_batches
+    from trainer.data.stream import Stream, training_batches
 
-    flow = Stream(dataset, records.read_contract(dataset), BATCH, shuffle_mib=256, seed=0, augmentation="light")
+    flow = Stream(dataset, read_contract(dataset), BATCH, shuffle_mib=256, seed=0, augmentation="light")
     last = flow.steps_per_epoch - 1
     found = {}
     for step in (0, last // 4, last // 2, last * 3 // 4, last):
@@ -113,11 +114,12 @@ def resume(dataset: Path) -> dict[int, float]:
 
 def consume(dataset: Path, source: str) -> None:
     """What a process whose memory is measured does; prints its own peak, in MiB; null where it runs out."""
-    from trainer import attribution, progress
-    from trainer.input import Stream, evaluation_batches, training_batches
+    from trainer.data.stream import Stream, evaluation_batches, training_batches
+    from trainer.judging.voting import gather
+    from trainer.training.line import peak_rss_mib
 
     steps = _steps(dataset, "MobileNetV3Small")
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     if source == STREAMED:
         batches = training_batches(Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0)
     else:
@@ -140,8 +142,8 @@ def consume(dataset: Path, source: str) -> None:
         }
         for batch in evaluation_batches(dataset, "validation", BATCH)
     )
-    attribution.gather(scored, contract.scheme.samples)
-    print(json.dumps(progress.peak_rss_mib()))
+    gather(scored, contract.scheme.samples)
+    print(json.dumps(peak_rss_mib()))
 
 
 def memory(scratch: Path, sizes: Sequence[int]) -> dict[str, dict[int, float | None]]:

@@ -15,14 +15,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import files, flags
+from pipeline import flags
+from pipeline.dataset.contract import VERSION, Contract
 from pipeline.errors import InputError, MorelliError
 from pipeline.flags import Settings
-from pipeline.limits import DEFAULT_MAX_PIXELS
-from pipeline.lock import exclusive
-from pipeline.processes import Apart, apart, preload
-from pipeline.progress import PeakMemory, Progress
-from pipeline.records import VERSION, Contract
+from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
+from pipeline.storage import files
+from pipeline.storage.lock import exclusive
+from pipeline.workers.processes import Apart, apart, preload
+from pipeline.workers.progress import PeakMemory, Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +51,12 @@ def build(settings: Settings) -> list[Contract]:
     """
     begun = time.monotonic()
     preload("pipeline.phases")
-    from pipeline import card, phases, seal, summary  # a third of a second, in the meantime
+    from pipeline import (
+        card,
+        phases,
+        seal,
+        summary,  # a third of a second, in the meantime
+    )
 
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -95,12 +101,12 @@ def _data_dir(settings: Settings) -> str:
     if settings.data_dir:
         return settings.data_dir
     if settings.manifest:
-        return os.path.dirname(settings.manifest) or "."  # noqa: PTH120  # it may be an address
+        return os.path.dirname(settings.manifest) or "."  # it may be an address
     return _embedded_gallery(settings)
 
 
 def _embedded_gallery(settings: Settings) -> str:
-    from pipeline import atelier
+    from pipeline.atelier.gallery import DEFAULT, write_gallery
 
     if files.is_remote(settings.output_dir):
         raise InputError(
@@ -108,7 +114,7 @@ def _embedded_gallery(settings: Settings) -> str:
             f"{settings.output_dir}, or a local --output_dir."
         )
     folder = Path(settings.output_dir) / "gallery"
-    with Progress("paint the embedded gallery", atelier.DEFAULT) as progress:
+    with Progress("paint the embedded gallery", DEFAULT) as progress:
         done = 0
 
         def on_progress(painted: int, _: int) -> None:
@@ -116,7 +122,7 @@ def _embedded_gallery(settings: Settings) -> str:
             progress.add(painted - done)
             done = painted
 
-        atelier.write_gallery(folder, workers=settings.workers, on_progress=on_progress)
+        write_gallery(folder, workers=settings.workers, on_progress=on_progress)
     return str(folder)
 
 

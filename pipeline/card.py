@@ -19,8 +19,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from pipeline import files, records
-from pipeline.records import Artist, Contract, Scheme
+from pipeline.dataset.contract import VERSION, Artist, Contract
+from pipeline.dataset.example import decode_example
+from pipeline.dataset.frames import read_frames
+from pipeline.dataset.scheme import Scheme
+from pipeline.storage import files
 
 CARD_FILE = "card.html"
 PAINTINGS_FILE = "paintings.parquet"
@@ -139,7 +142,7 @@ def render_card(facts: Facts) -> str:
         bytes=sum(shard.bytes for shards in contract.splits.values() for shard in shards),
         most=max((sum(some.paintings) for some in facts.classes), default=0),
         tallest=max((some.paintings for some in facts.short_sides), default=0),
-        parent=facts.folder.rstrip("/").removesuffix(f"/{contract.scheme.name}/{records.VERSION}"),
+        parent=facts.folder.rstrip("/").removesuffix(f"/{contract.scheme.name}/{VERSION}"),
     )
 
 
@@ -303,10 +306,10 @@ def _open(path: str) -> Iterator[BinaryIO]:
 def _find(stream: BinaryIO, path: str, wanted: set[str], contract: Contract) -> Iterator[tuple[int, Sample]]:
     """The first crop of each wanted painting of a shard, reading no further than needed: (label, sample)."""
     missing = set(wanted)
-    for _, payload in records.read_frames(stream, path):
+    for _, payload in read_frames(stream, path):
         if not missing:
             return
-        record = records.decode_example(payload)
+        record = decode_example(payload)
         painting = record["painting_id"].decode()
         if painting in missing:
             missing.remove(painting)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.dataset.contract import SPLITS, Encoding
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import InputError
-from pipeline.files import is_remote
-from pipeline.jobs import import_beam
-from pipeline.records import SPLITS, Encoding, Scheme
+from pipeline.storage.files import is_remote
+from pipeline.workers.jobs import import_beam
 
 DESCRIPTION = """\
 Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.
@@ -81,7 +82,7 @@ def _folder(text: str) -> str:
         raise argparse.ArgumentTypeError("expected a folder; received nothing")
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise argparse.ArgumentTypeError(f"expected a name in UTF-8; received {os.fsencode(text)!r}. Rename it")
-    return text if is_remote(text) else os.path.expanduser(text)  # noqa: PTH111  # keeps what the user wrote
+    return text if is_remote(text) else os.path.expanduser(text)  # keeps what the user wrote
 
 
 def _seed(text: str) -> int:

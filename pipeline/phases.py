@@ -17,17 +17,22 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import files, flags, gallery, jobs, likeness, plan, seal, shards, summary, survey
+from pipeline import flags, plan, seal, shards, summary, survey
 from pipeline.card import REJECTS_FILE
+from pipeline.dataset.contract import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding
+from pipeline.dataset.rejects import Reject
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
-from pipeline.gallery import Reject
+from pipeline.gallery.find import Gallery, find_gallery
+from pipeline.pictures import likeness
 from pipeline.plan import Plan
-from pipeline.processes import preload
-from pipeline.progress import Progress
-from pipeline.records import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding, Scheme
 from pipeline.seal import rejects_csv
 from pipeline.shards import BUILD_FOLDER, Target
+from pipeline.storage import files
+from pipeline.workers import jobs
+from pipeline.workers.processes import preload
+from pipeline.workers.progress import Progress
 
 PLAN_FILE = "plan.json"
 RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md
@@ -67,7 +72,7 @@ def find(settings: Settings, data_dir: str, scratch: Path) -> Found:
     Raises:
       InputError: there is nothing to build from.
     """
-    found = gallery.find(data_dir, settings.manifest)
+    found = find_gallery(data_dir, settings.manifest)
     (scratch / "gallery").write_bytes(pickle.dumps(found))
     job_paths, known = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
     return Found(found.notes, tuple(job_paths), len(found.candidates), known)
@@ -80,7 +85,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
       InputError: too many files cannot be read, or nothing is left to build from.
       DatasetError: a folder holds another build.
     """
-    found: gallery.Gallery = pickle.loads((scratch / "gallery").read_bytes())
+    found: Gallery = pickle.loads((scratch / "gallery").read_bytes())
     rows, rejects = _collect(settings, found)
     paintings = plan.make_plan(
         rows,
@@ -188,7 +193,7 @@ def jobs_folder(settings: Settings) -> str:
     return files.join(settings.output_dir, ".jobs")
 
 
-def _collect(settings: Settings, found: gallery.Gallery) -> tuple[list[survey.Row], list[Reject]]:
+def _collect(settings: Settings, found: Gallery) -> tuple[list[survey.Row], list[Reject]]:
     """The rows of a survey that is done; raises InputError where too much of the gallery cannot be read."""
     rows, rejects = survey.collect(found.candidates, _survey_folder(settings, found))
     unreadable = [*found.rejects, *rejects]
@@ -201,11 +206,11 @@ def _collect(settings: Settings, found: gallery.Gallery) -> tuple[list[survey.Ro
     return rows, rejects
 
 
-def _survey_folder(settings: Settings, found: gallery.Gallery) -> str:
+def _survey_folder(settings: Settings, found: Gallery) -> str:
     return survey.cache_folder(settings.output_dir, found.root, settings.max_pixels)
 
 
-def _list(settings: Settings, found: gallery.Gallery, rejects: Sequence[Reject]) -> str:
+def _list(settings: Settings, found: Gallery, rejects: Sequence[Reject]) -> str:
     """Writes the table of rejects of a build that stops; returns its path."""
     path = files.join(_survey_folder(settings, found), REJECTS_FILE)
     files.write(path, [rejects_csv(rejects)])

@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.gallery import Reject
-from pipeline.records import FORMAT, SPLITS, Artist, Encoding, Scheme
+from pipeline.dataset.contract import FORMAT, SPLITS, Artist, Encoding
+from pipeline.dataset.rejects import Reject
+from pipeline.dataset.scheme import Scheme
 from pipeline.survey import Row
 
 Dedup = Literal["near", "exact", "off"]

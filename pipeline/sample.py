@@ -15,8 +15,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipeline import files, gallery
 from pipeline.errors import InputError, MorelliError
+from pipeline.gallery.find import find_gallery
+from pipeline.storage import files
 
 DESCRIPTION = "Take a few of a folder's paintings, every artist kept, as a manifest for pipeline.build --manifest=CSV."
 FEWEST = 3  # paintings of each artist, one for each split
@@ -77,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", required=True, metavar="CSV", help="the manifest to write")
     flags = parser.parse_args(argv)
     try:
-        found = gallery.find(flags.data_dir)
+        found = find_gallery(flags.data_dir)
         named = ((each.path.removeprefix(f"{found.root}/"), each.artist) for each in found.candidates)
         chosen = choose(named, flags.paintings)
         files.write(flags.output, [manifest(chosen).encode()])

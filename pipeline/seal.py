@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, records
 from pipeline.card import PAINTINGS_FILE, REJECTS_FILE
+from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Encoding, shard_filename
+from pipeline.dataset.rejects import Reject
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import DatasetError
-from pipeline.gallery import Reject
 from pipeline.plan import Plan, shard_range
-from pipeline.records import CONTRACT_FILE, Contract, Encoding, Scheme
 from pipeline.shards import Receipt, Target, finished
+from pipeline.storage import files
 
 REJECT_COLUMNS = ("path", "artist", "reason", "detail")
 
@@ -75,10 +76,7 @@ def seal(folder: str, contract: Contract) -> None:
 
 def _receipts(target: Target, split: str) -> list[Receipt]:
     done = finished(target, split)
-    names = [
-        records.shard_filename(target.scheme, split, index, target.shards[split])
-        for index in range(target.shards[split])
-    ]
+    names = [shard_filename(target.scheme, split, index, target.shards[split]) for index in range(target.shards[split])]
     if missing := [name for name in names if name not in done]:
         raise DatasetError(
             f"{target.folder}: {len(missing)} shards are missing after all were written, {missing[0]} first. "
@@ -163,7 +161,7 @@ def _tfds_metadata(contract: Contract) -> dict[str, bytes]:
 
     name = contract.scheme.name
     with tempfile.TemporaryDirectory() as root:
-        folder = Path(root) / name / records.VERSION
+        folder = Path(root) / name / VERSION
         folder.mkdir(parents=True)
         splits = []
         for split, shards in contract.splits.items():

@@ -13,11 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import files, images, records
-from pipeline.gallery import Reject
-from pipeline.listing import UNREADABLE
+from pipeline.dataset.contract import Encoding, Shard, shard_filename
+from pipeline.dataset.example import encode_example
+from pipeline.dataset.frames import frame
+from pipeline.dataset.rejects import Reject
+from pipeline.dataset.scheme import Scheme
+from pipeline.gallery.listing import UNREADABLE
+from pipeline.pictures.crops import cut, encode, is_enlarged, needed_resolution
+from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
 from pipeline.plan import Plan, Work, keyed_order, shard_range
-from pipeline.records import Encoding, Scheme, Shard
+from pipeline.storage import files
 
 CHANGED = "changed"  # the reason of a reject
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
@@ -62,7 +67,7 @@ def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterato
                 per_lot = count // lots
                 shards = []
                 for index in range(lot * per_lot, (lot + 1) * per_lot):
-                    name = records.shard_filename(target.scheme, split, index, count)
+                    name = shard_filename(target.scheme, split, index, count)
                     start, stop = shard_range(len(works), index, count)
                     if name not in done[target.folder]:
                         shards.append([name, start - first, stop - first])
@@ -128,8 +133,8 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
     try:
         source = Source(_read_unchanged(work), max_pixels)
         frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
-    except (images.ImageError, OSError) as error:  # it was sound when surveyed
-        if isinstance(error, images.ImageError):
+    except (ImageError, OSError) as error:  # it was sound when surveyed
+        if isinstance(error, ImageError):
             reason, detail = error.reason, error.detail
         else:
             reason, detail = UNREADABLE, str(error)
@@ -138,14 +143,14 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
             writer.rejects.append(reject)
     else:
         for writer, some in zip(writers, frames, strict=True):
-            writer.add(some, images.is_enlarged(work.width, work.height, writer.scheme))
+            writer.add(some, is_enlarged(work.width, work.height, writer.scheme))
 
 
 def _read_unchanged(work: Work) -> bytes:
     """A painting's file. Raises OSError, or ImageError where it is not the one that was planned with."""
     data = files.read(work.path)
     if hashlib.sha256(data).hexdigest() != work.digest:
-        raise images.ImageError(CHANGED, f"{len(data):,} bytes that are not those of the survey")
+        raise ImageError(CHANGED, f"{len(data):,} bytes that are not those of the survey")
     return data
 
 
@@ -155,29 +160,27 @@ class Source:
     def __init__(self, data: bytes, max_pixels: int) -> None:
         self._data = data
         self._max_pixels = max_pixels
-        self._decoded: dict[int | None, images.Painting] = {}
+        self._decoded: dict[int | None, Painting] = {}
 
     def frames(self, work: Work, scheme: Scheme, encoding: Encoding, seed: int) -> list[bytes]:
         """The TFRecord frames of a scheme's crops. Raises ImageError."""
-        painting = self._at(images.needed_resolution([scheme]))
+        painting = self._at(needed_resolution([scheme]))
         size = (painting.width, painting.height)
         return [
-            records.frame(
-                records.encode_example(
-                    images.encode(crop.pixels, encoding), work.label, work.painting_id, crop.index, crop.box, size
-                )
+            frame(
+                encode_example(encode(crop.pixels, encoding), work.label, work.painting_id, crop.index, crop.box, size)
             )
-            for crop in images.cut(painting, scheme, seed, work.digest)
+            for crop in cut(painting, scheme, seed, work.digest)
         ]
 
-    def _at(self, resolution: int | None) -> images.Painting:
+    def _at(self, resolution: int | None) -> Painting:
         # A scheme's pixels must not depend on which other schemes are built beside it: a scaled decode is not replaced
         # by the full one that is at hand unless they are the same. It costs less than scaling the full picture.
         full = self._decoded.get(None)
-        if resolution and full and not images.scales_down(self._data, full.width, full.height, resolution):
+        if resolution and full and not scales_down(self._data, full.width, full.height, resolution):
             return full
         if resolution not in self._decoded:
-            self._decoded[resolution] = images.decode(self._data, max_pixels=self._max_pixels, at_least=resolution)
+            self._decoded[resolution] = decode(self._data, max_pixels=self._max_pixels, at_least=resolution)
         return self._decoded[resolution]
 
 
@@ -253,7 +256,7 @@ def finished(target: Target, split: str) -> dict[str, Receipt]:
     receipts = files.sizes(files.join(target.folder, BUILD_FOLDER, "receipts"))
     done = {}
     for index in range(target.shards[split]):
-        name = records.shard_filename(target.scheme, split, index, target.shards[split])
+        name = shard_filename(target.scheme, split, index, target.shards[split])
         if name in found and f"{name}.json" in receipts:
             receipt = read_receipt(target.folder, name)
             if receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:

@@ -7,13 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from pipeline import files, shards
+from pipeline import shards
+from pipeline.dataset.contract import SPLITS, VERSION, Contract
+from pipeline.dataset.rejects import Reject
 from pipeline.flags import Settings
-from pipeline.gallery import Reject
-from pipeline.images import ImageError
+from pipeline.pictures.decode import ImageError
 from pipeline.plan import Plan
-from pipeline.records import SPLITS, VERSION, Contract
 from pipeline.shards import Target
+from pipeline.storage import files
 
 SAMPLE = 8  # paintings that a dry run decodes to judge speed
 

@@ -13,9 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import files, images, likeness
-from pipeline.gallery import Candidate, Reject
-from pipeline.listing import UNREADABLE
+from pipeline.dataset.rejects import Reject
+from pipeline.gallery.find import Candidate
+from pipeline.gallery.listing import UNREADABLE
+from pipeline.pictures import likeness
+from pipeline.pictures.decode import ImageError, decode
+from pipeline.storage import files
 
 FORMAT = 2
 BATCH = 32  # files a job looks at
@@ -51,8 +54,8 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     row = Row(candidate.path, candidate.artist, candidate.bytes, candidate.modified)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        painting = images.decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
-    except images.ImageError as error:
+        painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
+    except ImageError as error:
         return dataclasses.replace(row, digest=digest, reason=error.reason, detail=error.detail)
     return dataclasses.replace(
         row,

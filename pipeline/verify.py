@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline import files, records
 from pipeline.card import PAINTINGS_FILE
+from pipeline.dataset.contract import CONTRACT_FILE, Contract, Shard, resolve_dataset_dir
+from pipeline.dataset.example import decode_example
+from pipeline.dataset.frames import read_frames
 from pipeline.errors import DamagedShardError, DatasetError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
-from pipeline.progress import Progress
-from pipeline.records import CONTRACT_FILE, Contract, Shard
+from pipeline.storage import files
+from pipeline.workers.progress import Progress
 
 AGAIN = "Run the same pipeline.build command again."
 REBUILD = "Delete it and run the same pipeline.build command again: only what is missing is written."
@@ -93,7 +95,7 @@ def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) ->
         yield f"has another SHA-256 than when it was written. {REBUILD}"
     number = 0
     try:
-        for offset, payload in records.read_frames(io.BytesIO(data), path):
+        for offset, payload in read_frames(io.BytesIO(data), path):
             number += 1
             if fault := _verify_record(payload, contract, seen):
                 yield f"has a record at byte {offset} that {fault}. {REBUILD}"
@@ -105,7 +107,7 @@ def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) ->
 
 def _verify_record(payload: bytes, contract: Contract, seen: _Seen) -> str | None:
     try:
-        record = records.decode_example(payload)
+        record = decode_example(payload)
         painting, (label,), image = record["painting_id"].decode(), record["label"], record["image"]
     except (ValueError, KeyError) as error:
         return f"cannot be read ({error})"
@@ -174,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in parser.parse_args(argv).dataset:
         try:
             if not files.is_remote(folder):
-                folder = str(records.resolve_dataset_dir(folder))
+                folder = str(resolve_dataset_dir(folder))
             contract = _contract(folder)
             shards = sum(map(len, contract.splits.values()))
             with Progress("verify", shards, "shard") as progress:

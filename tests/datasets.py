@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import records
+from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, VERSION, Artist, Contract, Encoding, Shard, shard_filename
+from pipeline.dataset.example import encode_example
+from pipeline.dataset.frames import frame
+from pipeline.dataset.scheme import Scheme
 
 ARTISTS = (
-    records.Artist("Ada Umber", "1840 - 1900", "Realism", "Danish"),
-    records.Artist("Béla Ochre", "1860 - 1921", "Impressionism", "Hungarian"),
-    records.Artist("Cyn <Vermilion>", "1901 - 1960", "Abstract", "Welsh"),
-    records.Artist("Dora Lake", "1599 - 1660", "Baroque", "Dutch"),
+    Artist("Ada Umber", "1840 - 1900", "Realism", "Danish"),
+    Artist("Béla Ochre", "1860 - 1921", "Impressionism", "Hungarian"),
+    Artist("Cyn <Vermilion>", "1901 - 1960", "Abstract", "Welsh"),
+    Artist("Dora Lake", "1599 - 1660", "Baroque", "Dutch"),
 )
 
 
@@ -31,7 +34,7 @@ def make_dataset(
     scheme: str = "crop64x16",
     *,
     seed: int = 0,
-    encoding: records.Encoding = "raw",
+    encoding: Encoding = "raw",
     weights: Sequence[float] | None = None,
     shards: int = 4,
 ) -> Path:
@@ -47,24 +50,24 @@ def make_dataset(
       weights: share of the paintings that each artist gets; even where None.
       shards: of the training split; the others have one each.
     """
-    parsed = records.Scheme.parse(scheme)
-    names = [*ARTISTS, *(records.Artist(f"Painter {n:03d}") for n in range(len(ARTISTS), artists))][:artists]
+    parsed = Scheme.parse(scheme)
+    names = [*ARTISTS, *(Artist(f"Painter {n:03d}") for n in range(len(ARTISTS), artists))][:artists]
     share = np.asarray(weights if weights is not None else [1.0] * artists, float)
     counts = np.maximum(3, np.round(share / share.sum() * paintings).astype(int))
-    rows: dict[str, list[tuple[int, str]]] = {split: [] for split in records.SPLITS}
+    rows: dict[str, list[tuple[int, str]]] = {split: [] for split in SPLITS}
     for label, count in enumerate(counts):
         held_out = max(1, round(count * 0.1))
         for index in range(count):
             split = "test" if index < held_out else "validation" if index < 2 * held_out else "train"
             rows[split].append((label, hashlib.sha256(f"{seed}/{label}/{index}".encode()).hexdigest()[:16]))
 
-    target = folder / parsed.name / records.VERSION
+    target = folder / parsed.name / VERSION
     target.mkdir(parents=True, exist_ok=True)
     splits = {
         split: _write_split(target, parsed, split, sorted(rows[split], key=lambda row: row[1]), encoding, n)
-        for split, n in zip(records.SPLITS, (shards, 1, 1), strict=True)
+        for split, n in zip(SPLITS, (shards, 1, 1), strict=True)
     }
-    contract = records.Contract(
+    contract = Contract(
         scheme=parsed,
         encoding=encoding,
         artists=tuple(names),
@@ -73,35 +76,35 @@ def make_dataset(
         seed=seed,
         build={"made_by": "tests.datasets"},
     )
-    (target / records.CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
     return target
 
 
 def _write_split(
     target: Path,
-    scheme: records.Scheme,
+    scheme: Scheme,
     split: str,
     rows: list[tuple[int, str]],
-    encoding: records.Encoding,
+    encoding: Encoding,
     shards: int,
-) -> tuple[records.Shard, ...]:
+) -> tuple[Shard, ...]:
     written = []
     for number in range(shards):
         mine = rows[number::shards]
         frames = [
-            records.frame(_record(scheme, label, painting, crop, encoding))
+            frame(_record(scheme, label, painting, crop, encoding))
             for label, painting in mine
             for crop in range(scheme.samples)
         ]
         order = np.random.default_rng([number, len(frames)]).permutation(len(frames))
         content = b"".join(frames[i] for i in order)
-        name = records.shard_filename(scheme, split, number, shards)
+        name = shard_filename(scheme, split, number, shards)
         (target / name).write_bytes(content)
-        written.append(records.Shard(name, len(frames), len(mine), len(content), hashlib.sha256(content).hexdigest()))
+        written.append(Shard(name, len(frames), len(mine), len(content), hashlib.sha256(content).hexdigest()))
     return tuple(written)
 
 
-def _record(scheme: records.Scheme, label: int, painting: str, crop: int, encoding: records.Encoding) -> bytes:
+def _record(scheme: Scheme, label: int, painting: str, crop: int, encoding: Encoding) -> bytes:
     pixels = _pixels(scheme.size, label, np.random.default_rng([int(painting, 16), crop]))
     if encoding == "raw":
         image = pixels.tobytes()
@@ -112,7 +115,7 @@ def _record(scheme: records.Scheme, label: int, painting: str, crop: int, encodi
     side = 4 * scheme.size
     left, top = np.random.default_rng([crop, int(painting, 16)]).integers(0, side - scheme.size, 2)
     box = (left, top, left + scheme.size, top + scheme.size) if scheme.kind == "crop" else (0, 0, side, side)
-    return records.encode_example(image, label, painting, crop, [float(edge) for edge in box], [side, side])
+    return encode_example(image, label, painting, crop, [float(edge) for edge in box], [side, side])
 
 
 def _pixels(size: int, label: int, rng: np.random.Generator) -> np.ndarray:

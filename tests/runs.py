@@ -14,15 +14,30 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pipeline import images, records
+from pipeline.dataset.contract import (
+    CONTRACT_FILE,
+    VERSION,
+    Artist,
+    Contract,
+    Encoding,
+    Shard,
+    read_contract,
+    shard_filename,
+)
+from pipeline.dataset.example import encode_example
+from pipeline.dataset.frames import frame
+from pipeline.dataset.scheme import Scheme
+from pipeline.pictures.crops import cut, encode, needed_resolution
+from pipeline.pictures.decode import decode
+from trainer.data.parse import parse_batch
 
 ARTISTS = (
-    records.Artist("Ada Umber", "1840 - 1900", "Realism", "Danish"),
-    records.Artist("Béla Ochre", "1860 - 1921", "Realism,Impressionism", "Hungarian"),
-    records.Artist("Cyn <i>Vermilion</i>", "1901 - 1960", "Abstract", "Welsh"),
-    records.Artist("Dora Lake", "1599 - 1660", "Baroque", "Dutch"),
-    records.Artist("Egon Sienna", "1862 - 1930", "Impressionism", "Austrian"),
-    records.Artist("Fay Verdigris"),
+    Artist("Ada Umber", "1840 - 1900", "Realism", "Danish"),
+    Artist("Béla Ochre", "1860 - 1921", "Realism,Impressionism", "Hungarian"),
+    Artist("Cyn <i>Vermilion</i>", "1901 - 1960", "Abstract", "Welsh"),
+    Artist("Dora Lake", "1599 - 1660", "Baroque", "Dutch"),
+    Artist("Egon Sienna", "1862 - 1930", "Impressionism", "Austrian"),
+    Artist("Fay Verdigris"),
 )
 PAINTINGS = {"train": (24, 16, 10, 6, 8, 4), "validation": (8, 6, 4, 2, 3, 2), "test": (12, 8, 6, 3, 4, 2)}
 SEED = 7
@@ -39,10 +54,10 @@ def paint(label: int, generator: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
-def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: records.Encoding = "raw") -> Path:
+def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "raw") -> Path:
     """Paints files into `folder/images` and writes their dataset, which it returns."""
-    parsed = records.Scheme.parse(scheme)
-    target = folder / "datasets" / parsed.name / records.VERSION
+    parsed = Scheme.parse(scheme)
+    target = folder / "datasets" / parsed.name / VERSION
     target.mkdir(parents=True)
     rows, shards = [], {}
     for split, counts in PAINTINGS.items():
@@ -54,7 +69,7 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: records.Encod
                 paint(label, np.random.default_rng([SEED, label, number, len(split)])).save(path, quality=92)
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
-                painting = images.decode(data, at_least=images.needed_resolution([parsed]))
+                painting = decode(data, at_least=needed_resolution([parsed]))
                 row = {
                     "painting_id": digest[:16],
                     "path": str(path),
@@ -69,9 +84,9 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: records.Encod
                 }
                 rows.append(row)
                 frames += [
-                    records.frame(
-                        records.encode_example(
-                            images.encode(crop.pixels, encoding),
+                    frame(
+                        encode_example(
+                            encode(crop.pixels, encoding),
                             label,
                             digest[:16],
                             crop.index,
@@ -79,17 +94,17 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: records.Encod
                             (painting.width, painting.height),
                         )
                     )
-                    for crop in images.cut(painting, parsed, SEED, digest)
+                    for crop in cut(painting, parsed, SEED, digest)
                 ]
         order = np.random.default_rng(SEED).permutation(len(frames))
         content = b"".join(frames[index] for index in order)
-        name = records.shard_filename(parsed, split, 0, 1)
+        name = shard_filename(parsed, split, 0, 1)
         (target / name).write_bytes(content)
         sha256 = hashlib.sha256(content).hexdigest()
-        shards[split] = (records.Shard(name, len(frames), sum(counts), len(content), sha256),)
+        shards[split] = (Shard(name, len(frames), sum(counts), len(content), sha256),)
     fingerprint = hashlib.sha256(repr(shards).encode()).hexdigest()
-    contract = records.Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, {"dedup": "near"})
-    (target / records.CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    contract = Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, {"dedup": "near"})
+    (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
     pd.DataFrame(rows).to_parquet(target / "paintings.parquet")
     return target
 
@@ -98,7 +113,7 @@ def make_run(run_dir: Path, dataset_dir: Path, steps: int = 60, seed: int = 0) -
     """Trains a small network for a few steps and leaves what the trainer leaves before it evaluates."""
     import keras
 
-    contract = records.read_contract(dataset_dir)
+    contract = read_contract(dataset_dir)
     crops, labels = read_split(dataset_dir, "train")
     keras.utils.set_random_seed(seed)
     size = contract.scheme.size
@@ -163,10 +178,10 @@ def read_split(dataset_dir: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """All crops uint8[n, size, size, 3] and labels int[n] of a split, as TensorFlow's own parser reads them."""
     import tensorflow as tf
 
-    contract = records.read_contract(dataset_dir)
+    contract = read_contract(dataset_dir)
     files = [str(dataset_dir / shard.filename) for shard in contract.splits[split]]
     serialized = list(tf.data.TFRecordDataset(files).as_numpy_iterator())
-    parsed = records.parse_batch(tf.constant(serialized), contract)
+    parsed = parse_batch(tf.constant(serialized), contract)
     return parsed["image"].numpy(), parsed["label"].numpy()
 
 

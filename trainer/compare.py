@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import MorelliError
-from trainer.attribution import Paintings, gather
-from trainer.intervals import LEVEL, interval, mcnemar
-from trainer.predictions import read
-from trainer.runs import Expertise, RunError
-from trainer.scores import HEADLINE, Tally
+from trainer.judging.intervals import LEVEL, interval, mcnemar
+from trainer.judging.predictions import read
+from trainer.judging.scores import HEADLINE, Tally
+from trainer.judging.voting import Paintings, gather
+from trainer.run.expertise import Expertise
+from trainer.run.folder import RunError
 
 
 @dataclass(frozen=True, slots=True)

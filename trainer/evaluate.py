@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline import records
+from pipeline.dataset.contract import SPLITS, Contract, read_contract, resolve_dataset_dir
 from pipeline.errors import MorelliError
-from trainer import calibration, scores
-from trainer.attribution import Paintings, gather
-from trainer.confusion import confusion
-from trainer.predictions import Predictions
-from trainer.references import ReferenceWriter
-from trainer.runs import (
+from trainer.judging import calibration, scores
+from trainer.judging.confusion import confusion
+from trainer.judging.predictions import Predictions
+from trainer.judging.references import ReferenceWriter
+from trainer.judging.voting import Paintings, gather
+from trainer.run.expertise import Expertise
+from trainer.run.folder import (
     MODEL,
     PAINTINGS,
     RESULTS,
-    Expertise,
     RunError,
     check_same_dataset,
     read_json,
@@ -79,12 +79,12 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
     Raises:
       RunError, DatasetError: the folders are not what they should be, or do not belong together.
     """
-    contract = records.read_contract(dataset_dir)
+    contract = read_contract(dataset_dir)
     check_same_dataset(run_dir, contract, dataset_dir)
     model = load_model(run_dir)
     splits = {}
     with Predictions(run_dir, len(contract.labels)) as predictions:
-        for split in records.SPLITS:
+        for split in SPLITS:
             batches = predictions.keep(split, _batches(model, dataset_dir, split, batch_size))
             if split == "train":
                 paths = training_paths(dataset_dir)
@@ -99,7 +99,7 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
         "flags": read_json(run_dir / "flags.json"),
         "dataset": {
             "fingerprint": contract.fingerprint,
-            "folder": str(records.resolve_dataset_dir(dataset_dir)),
+            "folder": str(resolve_dataset_dir(dataset_dir)),
             "scheme": contract.scheme.name,
             "artists": len(contract.labels),
             "paintings": {split: len(paintings.ids) for split, paintings in splits.items()},
@@ -113,7 +113,7 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
 
 def evaluate_split(run_dir: Path, dataset_dir: Path, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
-    contract = records.read_contract(dataset_dir)
+    contract = read_contract(dataset_dir)
     check_same_dataset(run_dir, contract, dataset_dir)
     expertise = Expertise.read(run_dir)
     paintings = gather(_batches(load_model(run_dir), dataset_dir, split, batch_size), contract.scheme.samples)
@@ -123,7 +123,7 @@ def evaluate_split(run_dir: Path, dataset_dir: Path, split: str, batch_size: int
     }
 
 
-def learn(train: Paintings, validation: Paintings, contract: records.Contract) -> Expertise:
+def learn(train: Paintings, validation: Paintings, contract: Contract) -> Expertise:
     """What the training and validation paintings teach about the model: its temperature and when it is unsure."""
     means = validation.scores["mean"]
     temperature = calibration.fit_temperature(means, validation.labels)
@@ -160,7 +160,7 @@ def summarise(splits: dict[str, Paintings], expertise: Expertise) -> dict[str, A
 
 def training_paths(dataset_dir: Path) -> dict[str, str]:
     """The file of each training painting, by painting id; of none where the dataset does not list its paintings."""
-    path = records.resolve_dataset_dir(dataset_dir) / PAINTINGS
+    path = resolve_dataset_dir(dataset_dir) / PAINTINGS
     if not path.exists():
         return {}
     table = pq.read_table(path, columns=["painting_id", "path"], filters=[("split", "==", "train")])
@@ -192,10 +192,10 @@ def _estimate(value: float | None, interval: list[float] | None) -> str:
 
 
 def _batches(model: keras.Model, dataset_dir: Path, split: str, batch_size: int) -> Iterator[dict[str, Any]]:
-    from trainer.input import damage_named, evaluation_batches
+    from trainer.data.stream import damage_named, evaluation_batches
 
-    folder = records.resolve_dataset_dir(dataset_dir)
-    with damage_named(folder, records.read_contract(folder), split):
+    folder = resolve_dataset_dir(dataset_dir)
+    with damage_named(folder, read_contract(folder), split):
         yield from predicted(model, evaluation_batches(dataset_dir, split, batch_size).as_numpy_iterator())
 
 
@@ -218,7 +218,7 @@ def main(argv: list[str] | None = None) -> None:
     flags.DEFINE_enum(
         "split",
         None,
-        records.SPLITS,
+        SPLITS,
         "Only print the numbers of this split. Without it all are judged, and results and report written.",
     )
     flags.DEFINE_integer("batch_size", BATCH_SIZE, "Crops per step; less where memory is short.", lower_bound=1)

@@ -15,9 +15,9 @@ from pathlib import Path
 from absl import app, flags
 
 from pipeline.errors import InputError, MorelliError
-from trainer import recipe, series
-from trainer.provision import Source
-from trainer.recipe import RECIPES, Recipe
+from trainer.series import recipe, runner
+from trainer.series.provision import Source
+from trainer.series.recipe import RECIPES, Recipe
 
 
 def define_flags() -> None:
@@ -60,7 +60,7 @@ def define_flags() -> None:
 
 def read_recipes(pattern: str, epochs: int | None, offline: bool) -> list[Recipe]:
     """The recipes of a pattern, cut short and without pretrained weights where asked. Raises InputError."""
-    found = [recipe.read(Path(name)) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207
+    found = [recipe.read(Path(name)) for name in sorted(glob.glob(pattern, recursive=True))]
     if not found:
         raise InputError(f"--recipes={pattern} matches no file. Those of this project: {RECIPES / '*.flags'}")
     names = [each.name for each in found]
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         source = Source(Path(given.data_dir) if given.data_dir else None, given.limit_paintings)
         try:
             recipes = read_recipes(given.recipes, given.epochs, given.offline)
-            status = series.run(recipes, given.seeds, Path(given.datasets), Path(given.runs), source)
+            status = runner.run(recipes, given.seeds, Path(given.datasets), Path(given.runs), source)
         except MorelliError as error:
             sys.exit(f"Error: {error}")
         sys.exit(status)

@@ -59,13 +59,13 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
     import keras
     import numpy as np
 
-    from trainer import runs
-    from trainer.input import evaluation_batches
+    from trainer.data.stream import evaluation_batches
+    from trainer.run.folder import MODEL, RunError, read_json
 
-    if not (run_dir / runs.MODEL).exists():
-        raise runs.RunError(f"{run_dir} holds no {runs.MODEL}: that is no run, or one that has not finished an epoch.")
-    model = keras.models.load_model(run_dir / runs.MODEL, compile=False)
-    dataset = dataset_dir or Path(runs.read_json(run_dir / "run.json")["dataset_dir"])
+    if not (run_dir / MODEL).exists():
+        raise RunError(f"{run_dir} holds no {MODEL}: that is no run, or one that has not finished an epoch.")
+    model = keras.models.load_model(run_dir / MODEL, compile=False)
+    dataset = dataset_dir or Path(read_json(run_dir / "run.json")["dataset_dir"])
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
     expected = np.asarray(model(crops))
 
@@ -86,7 +86,7 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
     if not difference <= TOLERANCE:  # NaN fails too
         _remove(written)
         raise ExportError(
-            f"The {kind} export differs from {runs.MODEL} by up to {difference:.2g} in a score; at most {TOLERANCE} is "
+            f"The {kind} export differs from {MODEL} by up to {difference:.2g} in a score; at most {TOLERANCE} is "
             "rounding. It was deleted. Versions of the converter and TensorFlow that do not fit are the usual cause."
         )
     _remove(target)

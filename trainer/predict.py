@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError, MorelliError
-from pipeline.images import ImageError
-from pipeline.listing import list_local
+from pipeline.gallery.listing import list_local
+from pipeline.pictures.decode import ImageError
 
 if TYPE_CHECKING:
-    from trainer.attributor import Attribution, Attributor
+    from trainer.asking.attributor import Attribution, Attributor
 
 COLUMNS = ("path", "artist", "probability", "unsure", "top5")
 
@@ -53,7 +53,7 @@ def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attri
       OSError, ImageError: the file cannot be read, or is no sound picture.
       RunError: a map was asked of a run that cannot draw one.
     """
-    from trainer import maps
+    from trainer.asking import maps
 
     picture = attributor.open(path.read_bytes())
     answer = attributor.attribute(picture)
@@ -92,7 +92,7 @@ def predict(run_dir: Path, arguments: Sequence[str], map_dir: Path | None) -> in
     Raises:
       InputError, RunError: nothing can be answered.
     """
-    from trainer.attributor import Attributor
+    from trainer.asking.attributor import Attributor
 
     for argument in arguments:
         if not Path(argument).exists():

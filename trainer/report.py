@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
-
-from pipeline import records
+from pipeline.dataset.contract import Contract, read_contract, resolve_dataset_dir
 from pipeline.errors import MorelliError
-from trainer import galleries, leaks, plots
-from trainer.attribution import Paintings, gather
-from trainer.confusion import movements
-from trainer.pictures import Likeness, likenesses
-from trainer.predictions import read as read_predictions
-from trainer.runs import RESULTS, Expertise, check_same_dataset, read_json, read_metrics
+from trainer.judging import leaks
+from trainer.judging.confusion import movements
+from trainer.judging.predictions import read as read_predictions
+from trainer.judging.voting import Paintings, gather
+from trainer.pages import plots
+from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
+from trainer.pages.html import environment
+from trainer.pages.likenesses import Likeness, likenesses
+from trainer.run.expertise import Expertise
+from trainer.run.folder import RESULTS, check_same_dataset, read_json, read_metrics
 
 REPORT = "report.html"
-_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(run_dir: Path) -> Path:
@@ -81,37 +82,13 @@ def render(run_dir: Path) -> str:
     )
 
 
-def environment() -> jinja2.Environment:
-    """Templates of this package, everything put into them escaped."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["percent"] = percent
-    made.filters["between"] = between
-    return made
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.1234 -> "12.3%", None -> "–"."""
-    return "–" if share is None else f"{100 * share:.{digits}f}%"
-
-
-def between(interval: list[float] | None, digits: int = 1) -> str:
-    """[0.1, 0.25] -> "10.0–25.0%", None -> "–"."""
-    return "–" if interval is None else f"{100 * interval[0]:.{digits}f}–{100 * interval[1]:.{digits}f}%"
-
-
-def _dataset(run_dir: Path, folder: Path) -> tuple[records.Contract, Path] | tuple[None, None]:
+def _dataset(run_dir: Path, folder: Path) -> tuple[Contract, Path] | tuple[None, None]:
     """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
     if not folder.exists():
         return None, None
-    contract = records.read_contract(folder)
+    contract = read_contract(folder)
     check_same_dataset(run_dir, contract, folder)
-    return contract, records.resolve_dataset_dir(folder)
+    return contract, resolve_dataset_dir(folder)
 
 
 def _card(run_dir: Path, dataset_dir: Path) -> str | None:
@@ -121,16 +98,15 @@ def _card(run_dir: Path, dataset_dir: Path) -> str | None:
 
 def _galleries(
     run_dir: Path, dataset_dir: Path | None, tested: Paintings, expertise: Expertise
-) -> tuple[list[galleries.Exhibit], list[galleries.Exhibit]]:
-    mistakes, hesitations = galleries.choose(tested, expertise)
+) -> tuple[list[Exhibit], list[Exhibit]]:
+    mistakes, hesitations = choose(tested, expertise)
     wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
     crops = _crops(run_dir, wanted)
     seen = likenesses(dataset_dir, "test", wanted) if dataset_dir else {name: Likeness() for name in wanted}
 
-    def draw(choices: list[galleries.Choice]) -> list[galleries.Exhibit]:
+    def draw(choices: list[Choice]) -> list[Exhibit]:
         return [
-            galleries.exhibit(choice, crops[choice.painting_id], seen[choice.painting_id], expertise.labels)
-            for choice in choices
+            exhibit(choice, crops[choice.painting_id], seen[choice.painting_id], expertise.labels) for choice in choices
         ]
 
     return draw(mistakes), draw(hesitations)

@@ -22,13 +22,13 @@ import waitress
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from pipeline.errors import InputError, MorelliError
-from pipeline.images import ImageError
-from trainer import maps
-from trainer.attributor import Attribution, Attributor
-from trainer.pictures import data_uri, thumbnail
-from trainer.plots import whisker
-from trainer.references import Reference
-from trainer.report import environment
+from pipeline.pictures.decode import ImageError
+from trainer.asking import maps
+from trainer.asking.attributor import Attribution, Attributor
+from trainer.judging.references import Reference
+from trainer.pages.html import environment
+from trainer.pages.likenesses import data_uri, thumbnail
+from trainer.pages.plots import whisker
 
 UPLOAD_MIB = 32
 SHOWN = 720  # pixels of the longer side of the picture and its map on the page

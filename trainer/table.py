@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MorelliError
-from trainer import originals, outcomes
-from trainer.recipe import FROM_NOTHING
-from trainer.rows import MEASURES, Data, Measure, Row, rows
+from trainer.run import outcomes
+from trainer.series import originals
+from trainer.series.recipe import FROM_NOTHING
+from trainer.series.rows import MEASURES, Data, Measure, Row, rows
 
 NOTHING = "–"
 SPREAD = "± is the standard deviation over seeds."
@@ -218,7 +219,7 @@ def parts(name: str) -> list[str]:
 
 def page(found: Sequence[Row]) -> str:
     """One self-contained HTML file, in the manner of a run's report."""
-    from trainer.report import environment
+    from trainer.pages.html import environment
 
     data = datasets(found)
     return (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.builders import PEERS
 from benchmarks.builders.pictures import paintings
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 if __name__ == "__main__":  # the workers of a pool import this file again
     parser = argparse.ArgumentParser("python -m benchmarks.builders", description=__doc__)

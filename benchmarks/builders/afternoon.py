@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.builders.example import example
 from benchmarks.builders.pictures import Painting, cut
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 PER_SHARD = 128
 

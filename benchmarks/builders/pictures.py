@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 
 @dataclass(frozen=True, slots=True)

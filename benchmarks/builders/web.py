@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.builders.pictures import Painting, cut
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 PER_SHARD = 2048  # records
 

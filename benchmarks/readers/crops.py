@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.readers import SHUFFLE_MIB
-from pipeline import records
+from pipeline.dataset.contract import read_contract
+from trainer.data.parse import parse_batch
 
 
 def crops(folder: Path) -> Iterator[tuple[np.ndarray, int]]:
@@ -16,10 +17,10 @@ def crops(folder: Path) -> Iterator[tuple[np.ndarray, int]]:
     import tensorflow as tf
 
     dataset = folder / "dataset"
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     for shard in contract.splits["train"]:
         for batch in tf.data.TFRecordDataset(str(dataset / shard.filename)).batch(64):
-            parsed = records.parse_batch(batch, contract)
+            parsed = parse_batch(batch, contract)
             yield from zip(parsed["image"].numpy(), parsed["label"].numpy().tolist(), strict=True)
 
 
@@ -31,9 +32,9 @@ def buffered(size: int) -> int:
 def shards(folder: Path) -> list[str]:
     """Paths of the training shards."""
     dataset = folder / "dataset"
-    return [str(dataset / shard.filename) for shard in records.read_contract(dataset).splits["train"]]
+    return [str(dataset / shard.filename) for shard in read_contract(dataset).splits["train"]]
 
 
 def side(folder: Path) -> int:
     """Of the pictures."""
-    return records.read_contract(folder / "dataset").scheme.size
+    return read_contract(folder / "dataset").scheme.size

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readers import SHUFFLE_MIB
-from pipeline import records
+from pipeline.dataset.contract import read_contract
 
 EPOCHS = 1_000_000  # no end of them
 
 
 def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     """Threads of one process, whatever `workers`."""
-    from trainer.input import Stream, training_batches
+    from trainer.data.stream import Stream, training_batches
 
     del workers
     dataset = folder / "dataset"
-    stream = Stream(dataset, records.read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
+    stream = Stream(dataset, read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
     return training_batches(stream, 0, epochs=EPOCHS)

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks import build, builders
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import available, run
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 Picture = tuple[int, bytes]  # label, pixels row by row
 

@@ -18,10 +18,10 @@ from benchmarks import all as together
 from benchmarks import builders, charts, read, readers, recipe, restart
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import NAMES, Failed, available, run
-from pipeline import atelier
-from pipeline.records import Scheme
+from pipeline.atelier.gallery import counts
+from pipeline.dataset.scheme import Scheme
 from tests.datasets import make_dataset
-from trainer.recipe import read as read_recipe
+from trainer.series.recipe import read as read_recipe
 
 SCHEME = Scheme.parse("crop64x16")
 
@@ -155,4 +155,4 @@ def test_every_contender_is_a_recipe_that_can_be_run(name: str, tmp_path: Path) 
 
 
 def test_the_gallery_that_is_read_can_be_painted() -> None:
-    assert sum(atelier.counts(read.PAINTINGS).values()) == read.PAINTINGS
+    assert sum(counts(read.PAINTINGS).values()) == read.PAINTINGS

@@ -14,7 +14,7 @@ ALLOW = "--max_rejects=0.5"
 
 @pytest.fixture(scope="session")
 def gallery(tmp_path_factory):
-    from pipeline.atelier import write_gallery
+    from pipeline.atelier.gallery import write_gallery
 
     folder = tmp_path_factory.mktemp("gallery")
     write_gallery(folder, paintings=60, defects=True)

@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import defects, records
+from pipeline.atelier import defects
+from pipeline.dataset.contract import SPLITS, read_contract
 from pipeline.verify import verify
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
+from trainer.data.parse import parse_batch
 
 CROPS, RESHAPED = "crop64x4/1.0.0", "reshape48/1.0.0"
 
@@ -78,10 +80,10 @@ def test_the_summary_says_what_was_built_and_what_to_do_next(built):
 def test_tfds_reads_a_dataset_with_names_and_sub_splits(built, dataset):
     import tensorflow_datasets as tfds
 
-    contract = records.read_contract(built / dataset)
+    contract = read_contract(built / dataset)
     builder = tfds.builder_from_directory(str(built / dataset))
     assert tuple(builder.info.features["label"].names) == contract.labels
-    for split in records.SPLITS:
+    for split in SPLITS:
         assert builder.info.splits[split].num_examples == contract.records(split)
     data = tfds.load(dataset.partition("/")[0], data_dir=str(built), split="train[25%:75%]")
     examples = list(data.as_numpy_iterator())
@@ -99,9 +101,9 @@ def pictures(dataset) -> dict[tuple[bytes, int], np.ndarray]:
     """(painting id, crop index) -> pixels of the test split, through records.parse_batch."""
     import tensorflow as tf
 
-    contract = records.read_contract(dataset)
+    contract = read_contract(dataset)
     paths = [str(dataset / shard.filename) for shard in contract.splits["test"]]
-    parsed = records.parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))), contract)
+    parsed = parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))), contract)
     keys = zip(parsed["painting_id"].numpy(), parsed["crop_index"].numpy(), strict=True)
     return dict(zip(keys, parsed["image"].numpy(), strict=True))
 
@@ -208,7 +210,7 @@ def test_a_manifest_names_paintings_and_artists(gallery, tmp_path):
     (tmp_path / "list.csv").write_text("\n".join(lines))
     builds.build(None, tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--reshape=48", "--max_rejects=0.5")
     assert not (tmp_path / "gallery").exists()
-    contract = records.read_contract(tmp_path / RESHAPED)
+    contract = read_contract(tmp_path / RESHAPED)
     assert contract.labels == ("Somebody", "Somebody Else")
     assert "missing.jpg" in (tmp_path / RESHAPED / "rejects.csv").read_text()
 
@@ -239,8 +241,8 @@ def test_a_split_without_a_share_is_empty_and_sound(gallery, tmp_path):
 
     builds.build(gallery, tmp_path, "--reshape=48", ALLOW, "--splits=100/0/0")
     assert list(verify(str(tmp_path / RESHAPED))) == []
-    contract = records.read_contract(tmp_path / RESHAPED)
-    assert [contract.records(split) > 0 for split in records.SPLITS] == [True, False, False]
+    contract = read_contract(tmp_path / RESHAPED)
+    assert [contract.records(split) > 0 for split in SPLITS] == [True, False, False]
     builder = tfds.builder_from_directory(str(tmp_path / RESHAPED))
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
         "train": contract.records("train")
@@ -282,11 +284,11 @@ def test_real_paintings_by_several_hands_are_built_from(real, tmp_path):
         lines += [f"{path},{folder.name}" for path in sorted(folder.iterdir())[:12]]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     builds.build(real / "masters", tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--crop=64", "--samples=4")
-    contract = records.read_contract(tmp_path / CROPS)
+    contract = read_contract(tmp_path / CROPS)
     assert len(contract.labels) == 9
     assert list(verify(str(tmp_path / CROPS))) == []
     table = pq.read_table(tmp_path / CROPS / "paintings.parquet").to_pylist()
-    assert {(row["label"], row["split"]) for row in table} == set(itertools.product(range(9), records.SPLITS))
+    assert {(row["label"], row["split"]) for row in table} == set(itertools.product(range(9), SPLITS))
 
 
 def test_what_the_dataset_says_of_itself_is_true(built):

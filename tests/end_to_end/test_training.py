@@ -15,7 +15,7 @@ import pytest
 
 from tests.datasets import make_dataset
 from tests.end_to_end.trainings import STEPS, finish, newest_step, start, wait_for_step
-from trainer import checkpoint
+from trainer.training import checkpoint
 
 
 def weights_digest(run: Path) -> str:

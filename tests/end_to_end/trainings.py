@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from trainer import checkpoint
+from trainer.training import checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 32  # of an epoch of the dataset below, at the batch size below

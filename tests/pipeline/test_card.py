@@ -20,7 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import card, records
+from pipeline import card
+from pipeline.dataset.contract import read_contract
+from pipeline.dataset.example import decode_example
+from pipeline.dataset.frames import read_frames
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import DamagedShardError
 from tests.datasets import ARTISTS, make_dataset
 
@@ -56,8 +60,8 @@ def every_record(folder, contract):
     for split, shards in contract.splits.items():
         for number, shard in enumerate(shards):
             with (Path(folder) / shard.filename).open("rb") as stream:
-                for _, payload in records.read_frames(stream, shard.filename):
-                    yield split, number, records.decode_example(payload)
+                for _, payload in read_frames(stream, shard.filename):
+                    yield split, number, decode_example(payload)
 
 
 def seal(folder, scheme="crop32x2", encoding="raw", rejects=(), copies=None, groups=None, dedup="near"):
@@ -67,7 +71,7 @@ def seal(folder, scheme="crop32x2", encoding="raw", rejects=(), copies=None, gro
     """
     dataset = make_dataset(folder, scheme=scheme, encoding=encoding)
     build = {"data_dir": "/data/set", "dedup": dedup, "enlarged": 0, "command": "python -m pipeline.build"}
-    contract = dataclasses.replace(records.read_contract(dataset), build=build)
+    contract = dataclasses.replace(read_contract(dataset), build=build)
     rows = {
         record["painting_id"].decode(): (split, number, record["label"][0])
         for split, number, record in every_record(dataset, contract)
@@ -146,7 +150,7 @@ def test_samples_are_crops_of_the_artist_they_stand_under(sealed):
 @pytest.mark.parametrize(("scheme", "encoding"), [("crop64x2", "raw"), ("reshape128", "png"), ("crop32x2", "jpeg")])
 def test_samples_are_small_pictures_whatever_the_encoding(tmp_path, scheme, encoding):
     facts = card.gather(*seal(tmp_path, scheme, encoding))
-    side = min(records.Scheme.parse(scheme).size, card.SAMPLE_SIDE)
+    side = min(Scheme.parse(scheme).size, card.SAMPLE_SIDE)
     for some in facts.classes:
         for sample in some.samples:
             kind, _, data = sample.uri.partition(",")

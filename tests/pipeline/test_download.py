@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeline import download, gallery
+from pipeline import download
+from pipeline.gallery.find import find
 
 kaggle_env = pytest.importorskip("kagglesdk.kaggle_env", reason="kagglehub, an optional dependency, is not installed")
 pytest.importorskip("kagglehub")
@@ -95,7 +96,7 @@ def test_the_paintings_come_as_the_build_wants_them(kaggle, tmp_path, capsys):
     output = tmp_path / "art"
     assert download.main([f"--output={output}"]) == 0
     assert sorted(path.name for path in output.iterdir()) == ["artists.csv", "images", "resized"]
-    found = gallery.find(str(output))
+    found = find(str(output))
     assert found.layout == "kaggle"
     assert [artist.name for artist in found.artists] == ["Raphael", "Titian"]
     assert f"python -m pipeline.build --data_dir={output} --crop=64 --samples=16" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from pipeline import flags
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 
 CROP = ("--crop=64", "--samples=16")
 

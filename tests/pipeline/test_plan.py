@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import plan
-from pipeline.records import SPLITS, Artist
+from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.survey import Row
 
 RATIOS = (0.8, 0.1, 0.1)
@@ -162,7 +162,7 @@ def test_an_empty_split_has_no_shards():
 
 @pytest.mark.parametrize("change", ["seed", "scheme", "encoding", "shards", "label"])
 def test_the_fingerprint_changes_with_what_decides_records(change):
-    from pipeline.records import Scheme
+    from pipeline.dataset.scheme import Scheme
 
     rows = [row(f"A/{number}") for number in range(20)]
     arguments = {"scheme": Scheme("crop", 64, 16), "encoding": "raw", "shards": {"train": 4}}

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import gallery, sample
+from pipeline import sample
 from pipeline.errors import InputError
-from tests.pipeline.pictures import saved, scene
+from pipeline.gallery.find import find
+from tests.pipeline.pictures.scenes import saved, scene
 
 galleries = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(1, 60), min_size=1, max_size=12)
 
@@ -56,7 +57,7 @@ def test_the_command_writes_a_manifest_that_the_builder_reads(tmp_path, capsys):
     assert "10 of 16 paintings by 2 artists" in capsys.readouterr().out
     rows = list(csv.DictReader(output.open(encoding="utf-8")))
     assert Counter(row["artist"] for row in rows) == {"Ada Umber": 5, "Béla Ochre": 5}
-    found = gallery.find(str(tmp_path / "art"), str(output))
+    found = find(str(tmp_path / "art"), str(output))
     assert len(found.candidates) == 10
     assert not found.rejects
 

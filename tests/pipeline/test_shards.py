@@ -9,10 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import files, images, plan, records, shards
+from pipeline import plan, shards
+from pipeline.dataset.example import decode_example
+from pipeline.dataset.frames import read_frames
+from pipeline.dataset.scheme import Scheme
+from pipeline.pictures.crops import cut
+from pipeline.pictures.decode import decode
 from pipeline.plan import make_plan
-from pipeline.records import Scheme
 from pipeline.shards import Target
+from pipeline.storage import files
 from pipeline.survey import Candidate, look_at
 
 SCHEMES = (Scheme("crop", 16, 4), Scheme("crop", 64, 1), Scheme("reshape", 32))
@@ -100,15 +105,15 @@ def test_records_are_the_crops_of_their_paintings(paintings, tmp_path):
     works = {work.painting_id: work for some in paintings.works.values() for work in some}
     seen = set()
     for name, data in contents(Path(made.folder)).items():
-        for _, payload in records.read_frames(io.BytesIO(data), name):
-            record = records.decode_example(payload)
+        for _, payload in read_frames(io.BytesIO(data), name):
+            record = decode_example(payload)
             work = works[record["painting_id"].decode()]
             assert f"-{work.split}." in name
             assert record["label"] == [work.label]
             assert record["source_size"] == [work.width, work.height]
             (index,) = record["crop_index"]
-            painting = images.decode(Path(work.path).read_bytes())
-            crop = list(images.cut(painting, SCHEMES[0], paintings.seed, work.digest))[index]
+            painting = decode(Path(work.path).read_bytes())
+            crop = list(cut(painting, SCHEMES[0], paintings.seed, work.digest))[index]
             assert tuple(record["crop_box"]) == crop.box
             assert record["image"] == crop.pixels.tobytes()
             seen.add((work.painting_id, index))
@@ -119,7 +124,7 @@ def test_records_of_a_shard_are_not_in_the_order_of_paintings(paintings, tmp_pat
     made = target(tmp_path, SCHEMES[0], paintings)
     write(paintings, [made], tmp_path)
     data = next(data for name, data in contents(Path(made.folder)).items() if "train" in name)
-    ids = [records.decode_example(payload)["painting_id"] for _, payload in records.read_frames(io.BytesIO(data), "")]
+    ids = [decode_example(payload)["painting_id"] for _, payload in read_frames(io.BytesIO(data), "")]
     runs = 1 + sum(a != b for a, b in itertools.pairwise(ids))
     assert runs > len(set(ids))
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline import files, images, survey
-from pipeline.gallery import Candidate
+from pipeline import survey
+from pipeline.gallery.find import Candidate
+from pipeline.pictures.decode import NOT_AN_IMAGE
+from pipeline.storage import files
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_rows_say_what_files_hold_and_rejects_why_not(folder):
     (row,) = rows
     assert (row.width, row.height, row.artist) == (300, 200, "A")
     assert len(row.digest) == len(row.hash) == 64
-    assert [(reject.path, reject.reason) for reject in rejects] == [(str(folder / "b.jpg"), images.NOT_AN_IMAGE)]
+    assert [(reject.path, reject.reason) for reject in rejects] == [(str(folder / "b.jpg"), NOT_AN_IMAGE)]
 
 
 def test_only_new_and_changed_files_are_looked_at_again(folder):

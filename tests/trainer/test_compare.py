@@ -12,11 +12,11 @@ import pytest
 from sklearn import metrics
 
 from tests import runs
-from trainer.attribution import Paintings, gather
 from trainer.compare import compare, compare_runs, table
 from trainer.evaluate import evaluate_run
-from trainer.predictions import read
-from trainer.runs import RunError
+from trainer.judging.predictions import read
+from trainer.judging.voting import Paintings, gather
+from trainer.run.folder import RunError
 
 
 @pytest.fixture(scope="module")

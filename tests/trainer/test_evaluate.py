@@ -16,16 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import dummy, metrics
 
+from pipeline.dataset.contract import Artist
 from pipeline.errors import DamagedShardError, DatasetError
-from pipeline.records import Artist
 from tests import runs
-from trainer import calibration, predictions, scores
-from trainer.attribution import POOLINGS, Paintings, gather, pool, ranks
-from trainer.confusion import confusion, order_by_movement
 from trainer.evaluate import evaluate_run, evaluate_split, table
-from trainer.intervals import interval, mcnemar, resampled_sums, share_interval
-from trainer.references import References
-from trainer.runs import Expertise, RunError
+from trainer.judging import calibration, predictions, scores
+from trainer.judging.confusion import confusion, order_by_movement
+from trainer.judging.intervals import interval, mcnemar, resampled_sums, share_interval
+from trainer.judging.references import References
+from trainer.judging.voting import POOLINGS, Paintings, gather, pool, ranks
+from trainer.run.expertise import Expertise
+from trainer.run.folder import RunError
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +263,7 @@ def test_a_share_of_all_or_none_is_not_said_to_be_certain():
 def test_resamples_do_not_depend_on_how_many_fit_in_memory(monkeypatch: pytest.MonkeyPatch):
     statistics = np.random.default_rng(0).normal(size=(50, 3))
     whole = resampled_sums(statistics)
-    monkeypatch.setattr("trainer.intervals._BLOCK", 700)
+    monkeypatch.setattr("trainer.judging.intervals._BLOCK", 700)
     np.testing.assert_allclose(resampled_sums(statistics), whole)
 
 

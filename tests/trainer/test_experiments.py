@@ -17,14 +17,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.dataset.contract import read_contract
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import DatasetError, InputError
-from pipeline.records import Scheme, read_contract
 from tests.datasets import make_dataset
 from tests.runs import paint
-from trainer import config, experiments, forecast, launch, outcomes, provision, series
-from trainer.interrupts import Interrupts
-from trainer.outcomes import Outcome
-from trainer.provision import Source
+from trainer import config, experiments
+from trainer.run import outcomes
+from trainer.run.outcomes import Outcome
+from trainer.series import forecast, launch, provision
+from trainer.series.provision import Source
+from trainer.series.runner import is_complete, plan
+from trainer.training.interrupts import Interrupts
 
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
@@ -160,7 +164,7 @@ def test_a_second_runner_waits_for_what_the_first_left_behind(tmp_path: Path) ->
 
 def test_all_recipes_run_with_the_first_seed_before_any_runs_with_the_second(tmp_path: Path) -> None:
     recipes = experiments.read_recipes(write_recipes(tmp_path / "r", a=GOOD, b=GOOD), None, False)
-    planned = series.plan(recipes, 2, tmp_path / "d", tmp_path / "runs")
+    planned = plan(recipes, 2, tmp_path / "d", tmp_path / "runs")
     assert [each.title for each in planned] == ["a, seed 0", "b, seed 0", "a, seed 1", "b, seed 1"]
     assert planned[-1].run_dir == tmp_path / "runs" / "b" / "seed1"
     assert planned[-1].dataset_dir == tmp_path / "d" / "crop32x2"
@@ -169,7 +173,7 @@ def test_all_recipes_run_with_the_first_seed_before_any_runs_with_the_second(tmp
 def test_recipes_are_cut_short_and_go_without_weights_where_asked(tmp_path: Path) -> None:
     text = GOOD + "--weights=imagenet\n--freeze_epochs=2\n"
     (only,) = experiments.read_recipes(write_recipes(tmp_path / "r", only=text), 1, True)
-    words = series.plan([only], 1, tmp_path, tmp_path)[0].command
+    words = plan([only], 1, tmp_path, tmp_path)[0].command
     assert only.name == "only-from-nothing"
     assert {"--weights=none", "--freeze_epochs=0", "--epochs=1"} <= set(words)
     assert words.index(f"--flagfile={only.path}") < words.index("--epochs=1")  # the later flag wins
@@ -189,11 +193,11 @@ def test_a_run_is_complete_only_with_these_flags_this_seed_and_this_dataset() ->
     results = {"dataset": {"fingerprint": "abc"}}
     flags = {**settings, "dataset_dir": "moved", "run_dir": "moved", "l2": 0.0}
     done = Outcome(name="n", seed=1, scheme=None, flags=flags, labels=(), epochs=3, results=results, error="")
-    assert series.is_complete(settings, "abc", done)
-    assert not series.is_complete(settings, "other", done)
-    assert not series.is_complete({**settings, "seed": 2}, "abc", done)
-    assert not series.is_complete({**settings, "dropout": 0.2}, "abc", done)
-    assert not series.is_complete(settings, "abc", replace(done, results=None))
+    assert is_complete(settings, "abc", done)
+    assert not is_complete(settings, "other", done)
+    assert not is_complete({**settings, "seed": 2}, "abc", done)
+    assert not is_complete({**settings, "dropout": 0.2}, "abc", done)
+    assert not is_complete(settings, "abc", replace(done, results=None))
 
 
 def test_an_embedded_gallery_is_cut_by_painting_a_smaller_one() -> None:

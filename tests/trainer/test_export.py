@@ -10,7 +10,7 @@ import pytest
 
 from trainer import export
 from trainer.export import ExportError
-from trainer.runs import RunError
+from trainer.run.folder import RunError
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite", "keras", "onnx"])

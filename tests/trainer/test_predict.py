@@ -18,15 +18,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import records
+from pipeline.dataset.contract import SPLITS, Contract, Encoding, read_contract
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import InputError
 from tests import runs
 from tests.end_to_end import builds
-from trainer import maps, predict
-from trainer.attributor import Attributor, open_picture, records_of
-from trainer.calibration import calibrated
-from trainer.maps import Region
-from trainer.runs import Expertise, RunError
+from trainer import predict
+from trainer.asking import maps
+from trainer.asking.attributor import Attributor, open_picture, records_of
+from trainer.asking.maps import Region
+from trainer.judging.calibration import calibrated
+from trainer.run.expertise import Expertise
+from trainer.run.folder import RunError
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def paintings(judged_dataset: Path) -> pd.DataFrame:
     return pd.read_parquet(judged_dataset / "paintings.parquet")
 
 
-def expertise_of(contract: records.Contract) -> Expertise:
+def expertise_of(contract: Contract) -> Expertise:
     return Expertise(
         contract.artists, (1,) * len(contract.artists), contract.scheme, contract.seed, contract.encoding, 1.0, None,
         contract.fingerprint,
@@ -48,16 +51,16 @@ def expertise_of(contract: records.Contract) -> Expertise:
 
 def assert_same_records(dataset: Path) -> int:
     """Every record of a dataset against those made of its files for an attribution; how many there were."""
-    from trainer.input import evaluation_batches
+    from trainer.data.stream import evaluation_batches
 
-    expertise = expertise_of(records.read_contract(dataset))
+    expertise = expertise_of(read_contract(dataset))
     rows = pd.read_parquet(dataset / "paintings.parquet").set_index("painting_id")
     made = {
         name: records_of(open_picture(Path(path).read_bytes(), expertise), expertise)
         for name, path in rows["path"].items()
     }
     seen = 0
-    for split in records.SPLITS:
+    for split in SPLITS:
         for batch in evaluation_batches(dataset, split, 32).as_numpy_iterator():
             for row, name in enumerate(batch["painting_id"]):
                 ours, index = made[name.decode()], batch["crop_index"][row]
@@ -71,9 +74,9 @@ def assert_same_records(dataset: Path) -> int:
 
 
 @pytest.mark.parametrize(("scheme", "encoding"), [("crop32x4", "jpeg"), ("crop96x2", "png"), ("reshape24", "raw")])
-def test_crops_of_a_file_are_bit_by_bit_its_records(scheme: str, encoding: records.Encoding, tmp_path: Path):
+def test_crops_of_a_file_are_bit_by_bit_its_records(scheme: str, encoding: Encoding, tmp_path: Path):
     dataset = runs.make_dataset(tmp_path, scheme, encoding)
-    assert assert_same_records(dataset) == 128 * records.Scheme.parse(scheme).samples
+    assert assert_same_records(dataset) == 128 * Scheme.parse(scheme).samples
 
 
 def test_crops_of_a_file_are_bit_by_bit_what_the_builder_wrote(judged_dataset: Path, tmp_path: Path):

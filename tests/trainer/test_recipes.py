@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.dataset.scheme import Scheme
 from pipeline.errors import InputError
-from pipeline.records import Scheme
-from trainer import originals, recipe
-from trainer.recipe import RECIPES
+from trainer.series import originals, recipe
+from trainer.series.recipe import RECIPES
 
 # As published: image size, samples, model, scheme, epochs, dropout, L2, test top-1 and top-5.
 TABLE = {

@@ -13,9 +13,11 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests import browser, runs
-from trainer import leaks, plots
-from trainer.report import between, percent, render, write_report
-from trainer.runs import RunError
+from trainer.judging import leaks
+from trainer.pages import plots
+from trainer.pages.html import between, percent
+from trainer.report import render, write_report
+from trainer.run.folder import RunError
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_pictures_come_from_the_records_where_the_files_are_gone(
 
 
 def test_a_changed_file_is_not_shown_for_the_painting_it_was(judged_dataset: Path, tmp_path: Path):
-    from trainer.pictures import thumbnail
+    from trainer.pages.likenesses import thumbnail
 
     row = pd.read_parquet(judged_dataset / "paintings.parquet").iloc[0]
     assert thumbnail(Path(row["path"]), row["digest"]) is not None

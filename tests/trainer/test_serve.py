@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from pipeline.errors import InputError
 from tests import browser, runs
-from trainer.attributor import Attributor
+from trainer.asking.attributor import Attributor
 from trainer.serve import is_us, listen, make_app
 
 

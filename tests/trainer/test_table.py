@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.records import Scheme
+from pipeline.dataset.scheme import Scheme
 from tests import browser
-from trainer import originals, outcomes, recipe, rows, table
-from trainer.outcomes import Outcome
-from trainer.recipe import RECIPES
-from trainer.runs import RunError
+from trainer import table
+from trainer.run import outcomes
+from trainer.run.folder import RunError
+from trainer.run.outcomes import Outcome
+from trainer.series import originals, recipe, rows
+from trainer.series.recipe import RECIPES
 
 ROWS = originals.read()
 BEST = recipe.read(RECIPES / "crop64x16_resnet50_d0.9_l2_1e-4.flags")

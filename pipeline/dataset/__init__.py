@@ -1,0 +1,1 @@
+"""The contract that travels from builder to trainer: schemes, records, shards, tables."""

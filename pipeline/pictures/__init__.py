@@ -1,0 +1,1 @@
+"""Bytes -> safe pictures, and the crops of them. Nothing here imports TensorFlow or Beam."""

@@ -1,0 +1,79 @@
+"""Files are there whole or not at all, on local disks and on Beam's file systems."""
+
+import errno
+import os
+
+import pytest
+
+from pipeline.errors import DatasetError
+from pipeline.storage import files
+
+
+def test_a_file_is_written_and_read(tmp_path):
+    path = str(tmp_path / "deep" / "er" / "file")
+    files.write(path, [b"one", b"two"])
+    assert files.read(path) == b"onetwo"
+    assert files.sizes(str(tmp_path / "deep" / "er")) == {"file": 6}
+
+
+def test_a_fault_in_the_middle_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def pieces():
+        yield b"new"
+        raise RuntimeError("fault")
+
+    with pytest.raises(RuntimeError, match="fault"):
+        files.write(str(path), pieces())
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_says_so_and_leaves_nothing(tmp_path, code):
+    def pieces():
+        yield b"x" * 10
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(DatasetError, match=r"No room left .* run the same command again"):
+        files.write(str(tmp_path / "file"), pieces())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DatasetError, match="cannot be written"):
+        files.write(str(tmp_path / "file" / "below"), [b"x"])
+    assert files.sizes(str(tmp_path / "file")) == {}
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_a_killed_build_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / f"{files.TEMPORARY}1234-shard").write_bytes(b"half")
+    (tmp_path / "shard").write_bytes(b"whole")
+    assert files.remove_temporary(str(tmp_path)) == 1
+    assert files.sizes(str(tmp_path)) == {"shard": 5}
+
+
+def test_no_folder_has_no_files(tmp_path):
+    assert files.sizes(str(tmp_path / "none")) == {}
+
+
+def test_a_relative_path_without_a_folder_is_written_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files.write("file", [b"x"])
+    assert files.read("file") == b"x"
+
+
+class TestRemote:
+    """Through Beam's own abstraction, on its local file system registered under another scheme."""
+
+    def test_a_file_is_written_replaced_listed_and_removed(self, remote):
+        path = files.join(remote, "deep", "file")
+        files.write(path, [b"one"])
+        files.write(path, [b"two", b"three"])
+        assert files.read(path) == b"twothree"
+        assert files.sizes(files.join(remote, "deep")) == {"file": 8}
+        files.remove_tree(files.join(remote, "deep"))
+        assert files.sizes(files.join(remote, "deep")) == {}

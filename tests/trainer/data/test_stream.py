@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.dataset.contract import Encoding, read_contract
+from pipeline.dataset.frames import read_frames
+from pipeline.errors import DamagedShardError, DatasetError
+from tests.datasets import make_dataset
+from trainer.data.parse import parse_batch
+from trainer.data.stream import Stream, count_classes, damage_named, evaluation_batches, training_batches
+
+WEIGHTS = (9, 5, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_dataset(tmp_path_factory.mktemp("data"), paintings=60, scheme="crop32x4", weights=WEIGHTS, shards=5)
+
+
+def stream(folder: Path, **changes: object) -> Stream:
+    settings = {"batch_size": 16, "shuffle_mib": 1, "seed": 3, **changes}
+    return Stream(folder, read_contract(folder), **settings)  # type: ignore[arg-type]
+
+
+def taken(batches: object) -> list[tuple[bytes, bytes]]:
+    return [(image.numpy().tobytes(), target.numpy().tobytes()) for image, target in batches]  # type: ignore[attr-defined]
+
+
+def crops(dataset: Path, split: str) -> Counter[bytes]:
+    found: Counter[bytes] = Counter()
+    contract = read_contract(dataset)
+    for shard in contract.splits[split]:
+        with (dataset / shard.filename).open("rb") as file:
+            payloads = [payload for _, payload in read_frames(file, shard.filename)]
+        found.update(image.tobytes() for image in parse_batch(payloads, contract)["image"].numpy())
+    return found
+
+
+def test_an_epoch_shows_every_record_at_most_once_and_all_but_the_last_piece(dataset: Path) -> None:
+    flow = stream(dataset)
+    seen: Counter[bytes] = Counter()
+    for images, targets in training_batches(flow, 0):
+        assert images.shape == (16, 32, 32, 3)
+        np.testing.assert_array_equal(targets.numpy().sum(axis=1), 1)
+        seen.update(image.tobytes() for image in images.numpy())
+    there = crops(dataset, "train")
+    assert not seen - there
+    assert there.total() - seen.total() == there.total() % 16
+    assert seen.total() == 16 * flow.steps_per_epoch
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("shuffle_mib", [1, 64])
+def test_starting_in_the_middle_gives_the_rest_of_the_epoch(dataset: Path, balanced: bool, shuffle_mib: int) -> None:
+    counts = count_classes(dataset, read_contract(dataset)) if balanced else None
+    flow = stream(dataset, class_counts=counts, augmentation="strong", shuffle_mib=shuffle_mib)
+    whole = taken(training_batches(flow, 2))
+    assert len(whole) == flow.steps_per_epoch
+    for first in (1, len(whole) // 2, len(whole) - 1):
+        assert taken(training_batches(flow, 2, first)) == whole[first:]
+
+
+def test_epochs_come_in_different_orders(dataset: Path) -> None:
+    flow = stream(dataset)
+    assert taken(training_batches(flow, 0)) != taken(training_batches(flow, 1))
+
+
+def test_balanced_sampling_shows_all_classes_alike(dataset: Path) -> None:
+    counts = count_classes(dataset, read_contract(dataset))
+    flow = stream(dataset, class_counts=counts, batch_size=1)
+    shown = sum(target.numpy().sum(axis=0) for _, target in training_batches(flow, 0))
+    np.testing.assert_array_equal(shown, np.full(4, counts.sum(axis=0).max()))
+
+
+def test_two_workers_share_the_batches_of_one(dataset: Path) -> None:
+    alone = taken(training_batches(stream(dataset), 0))
+    parts = [taken(training_batches(stream(dataset, worker=worker, workers=2), 0)) for worker in (0, 1)]
+    assert [(a[0] + b[0], a[1] + b[1]) for a, b in zip(*parts, strict=True)] == alone
+
+
+def test_classes_are_counted_per_shard(dataset: Path) -> None:
+    contract = read_contract(dataset)
+    counts = count_classes(dataset, contract)
+    assert counts.sum(axis=1).tolist() == [shard.records for shard in contract.splits["train"]]
+
+
+@pytest.mark.parametrize("encoding", ["raw", "png"])
+def test_evaluation_reads_every_record_once_and_keeps_the_last_batch(tmp_path: Path, encoding: Encoding) -> None:
+    folder = make_dataset(tmp_path, paintings=24, scheme="crop32x3", encoding=encoding)
+    batches = list(evaluation_batches(folder, "train", 7))
+    assert [len(batch["label"]) for batch in batches[:-1]] == [7] * (len(batches) - 1)
+    assert 0 < len(batches[-1]["label"]) <= 7
+    seen = Counter(image.tobytes() for batch in batches for image in batch["image"].numpy())
+    assert seen == crops(folder, "train")
+
+
+def test_a_missing_shard_is_named_before_reading(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
+    victim = folder / read_contract(folder).splits["train"][1].filename
+    victim.unlink()
+    with pytest.raises(DatasetError, match=rf"{victim.name} is missing.*pipeline\.build"):
+        evaluation_batches(folder, "train", 4)
+
+
+def test_a_shard_cut_short_is_named_before_reading(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
+    victim = folder / read_contract(folder).splits["test"][0].filename
+    victim.write_bytes(victim.read_bytes()[:-10])
+    with pytest.raises(DamagedShardError, match="it was sealed with"):
+        evaluation_batches(folder, "test", 4)
+
+
+def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path, paintings=40, scheme="crop32x2")
+    contract = read_contract(folder)
+    victim = folder / contract.splits["train"][2].filename
+    content = bytearray(victim.read_bytes())
+    with victim.open("rb") as file:
+        offsets = [offset for offset, _ in read_frames(file, str(victim))]
+    content[offsets[3] + 100] ^= 1
+    victim.write_bytes(content)
+    with pytest.raises(DamagedShardError) as caught, damage_named(folder, contract, "train"):
+        for _ in training_batches(stream(folder, batch_size=4), 0):
+            pass
+    assert caught.value.path == str(victim)
+    assert caught.value.offset == offsets[3]
+
+
+def test_an_unknown_split_is_refused(dataset: Path) -> None:
+    with pytest.raises(DatasetError, match="no split 'dev'; it has train, validation, test"):
+        evaluation_batches(dataset, "dev", 4)

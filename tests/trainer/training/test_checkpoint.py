@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trainer.training import checkpoint
+from trainer.training.checkpoint import CheckpointError
+
+ARRAYS = {
+    "kernel": np.arange(600, dtype=np.float32).reshape(20, 30),
+    "iterations": np.array(2**40, np.int64),
+    "seed": np.array([3, 7], np.uint32),
+}
+STATE = {"progress": {"epoch": 3, "best": {"rank": [0.5, -1.25]}}, "note": "Dürer"}
+
+
+def test_what_is_written_is_read_bit_by_bit(tmp_path: Path) -> None:
+    found = checkpoint.read(checkpoint.write(tmp_path, 12, ARRAYS, STATE, keep=2))
+    assert found.state == STATE
+    assert found.arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert found.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.arrays[name], array)
+
+
+def test_only_the_newest_are_kept_and_nothing_else_is_left(tmp_path: Path) -> None:
+    for step in (5, 40, 300):
+        checkpoint.write(tmp_path, step, ARRAYS, STATE, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000000040.npz", "step-0000000300.npz"]
+    newest = checkpoint.newest(tmp_path)
+    assert newest is not None
+    assert newest.path.name == "step-0000000300.npz"
+
+
+def test_a_new_run_has_none(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path / "nowhere") is None
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_no_altered_byte_is_ever_believed(tmp_path: Path, data: st.DataObject) -> None:
+    path = checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=1)
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        found = checkpoint.read(path)
+    except CheckpointError:
+        return
+    assert found.state == STATE  # the byte was one that means nothing, such as a date
+    assert found.arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert found.arrays[name].tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, -1, -30])
+def test_a_torn_file_falls_back_to_the_one_before_saying_so(
+    tmp_path: Path, left: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=2)
+    torn = checkpoint.write(tmp_path, 2, ARRAYS, STATE, keep=2)
+    torn.write_bytes(torn.read_bytes()[:left])
+    with caplog.at_level(logging.WARNING):
+        found = checkpoint.newest(tmp_path)
+    assert found is not None
+    assert found.path.name == "step-0000000001.npz"
+    assert f"{torn} is damaged" in caplog.text
+    assert "Falling back to the checkpoint before it" in caplog.text
+
+
+def test_where_none_can_be_read_training_does_not_silently_start_anew(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=2).write_bytes(b"")
+    with pytest.raises(CheckpointError, match="None of the 1 checkpoints"):
+        checkpoint.newest(tmp_path)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_state_that_is_not_finite_is_never_written(tmp_path: Path, bad: float) -> None:
+    good = checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=2)
+    with pytest.raises(CheckpointError, match=rf"After step 2, kernel .* {good}"):
+        checkpoint.write(tmp_path, 2, {**ARRAYS, "kernel": np.array([1.0, bad])}, STATE, keep=2)
+    assert list(tmp_path.iterdir()) == [good]

@@ -1,0 +1,1 @@
+"""One picture, asked of a finished run."""

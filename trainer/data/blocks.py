@@ -1,0 +1,143 @@
+"""Blocks of shards in memory, and the batches that are put together from them.
+
+A block's shards are read, whole and in one go, into memory that the block before the last has left, and a record's
+picture is copied once, from there into its batch, in memory that an earlier batch has left: a page that is new to the
+process costs ten times what copying into it costs. The next block is read while one is used.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.dataset.contract import Contract
+from pipeline.dataset.index import Extent, Index, check, index
+from pipeline.errors import DamagedShardError
+from trainer.data import order
+from trainer.data.order import Block
+
+# Bytes. Some processors copy from a file's pages three times slower to a few bytes past the start of a page, where
+# NumPy's arrays begin, than to the start. TensorFlow wants 64.
+_PAGE = 4096
+
+
+class _Loaded(NamedTuple):
+    """A block in memory: its shards' bytes, where its records lie in them, and which of them to emit, in order."""
+
+    memory: np.ndarray
+    found: Index
+    positions: np.ndarray
+
+
+class Blocks:
+    """The training records of a dataset, shuffled; any batch of any epoch, and those that follow it fast.
+
+    Safe to be called by several threads, but made for one that asks for batches in their order.
+    """
+
+    def __init__(
+        self, folder: Path, contract: Contract, blocks: Callable[[int], list[Block]], seed: int, end: int
+    ) -> None:
+        """`blocks` gives those of an epoch; epochs from `end` on are not read ahead."""
+        self._folder, self._contract = folder, contract
+        self._epoch_blocks = functools.lru_cache(maxsize=2)(blocks)
+        self._seed, self._end = seed, end
+        self._spare: list[np.ndarray] = []  # memory of blocks
+        self._blank: list[np.ndarray] = []  # memory of batches
+        self._loads: dict[tuple[int, int], Future[_Loaded]] = {}
+        self._reader = ThreadPoolExecutor(1, "blocks")
+        self._lock = threading.Lock()
+
+    def take(self, epoch: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The records of an epoch from the `first` one on that it emits.
+
+        Returns:
+          Pictures, uint8[count, size, size, 3] where they are stored raw, else bytes[count] of PNG or JPEG files; and
+          int64[count] labels. Once nobody holds the pictures, nor a view of them, their memory is used again.
+
+        Raises:
+          DamagedShardError: a shard is damaged.
+          OSError: a shard cannot be read.
+        """
+        size = self._contract.scheme.size
+        raw = self._contract.encoding == "raw"
+        pictures = self._pictures(count, size * size * 3) if raw else np.empty(count, object)
+        labels = np.empty(count, np.int64)
+        done = 0
+        with self._lock:
+            while done < count:
+                number, offset = order.locate(self._epoch_blocks(epoch), first + done)
+                memory, found, positions = self._load(epoch, number)
+                chosen = positions[offset : offset + count - done]
+                check(memory, found, chosen)
+                labels[done : done + len(chosen)] = found.labels[chosen]
+                for start, length in zip(found.starts[chosen].tolist(), found.lengths[chosen].tolist(), strict=True):
+                    some = memory[start : start + length]
+                    pictures[done] = some if raw else some.tobytes()
+                    done += 1
+        return (pictures.reshape(count, size, size, 3) if raw else pictures), labels
+
+    def _pictures(self, count: int, size: int) -> np.ndarray:
+        """uint8[count, size], not filled."""
+        memory = _at_least(count * size, self._blank)
+        # The base of all views of it: numpy's views refer to the array they come from, at any remove, but see none
+        # behind a buffer.
+        lent = np.frombuffer(memory.data, np.uint8, count * size)
+        weakref.finalize(lent, self._blank.append, memory).atexit = False
+        return lent.reshape(count, size)
+
+    def _load(self, epoch: int, number: int) -> _Loaded:
+        """A block; the one after it begins to be read."""
+        after = (epoch, number + 1) if number + 1 < len(self._epoch_blocks(epoch)) else (epoch + 1, 0)
+        wanted = [(epoch, number), *([after] if after[0] < self._end else [])]
+        for key in [key for key in self._loads if key not in wanted]:
+            self._spare.append(self._loads.pop(key).result().memory)
+        for key in wanted:
+            if key not in self._loads:
+                self._loads[key] = self._reader.submit(self._read, *key)
+        return self._loads[epoch, number].result()
+
+    def _read(self, epoch: int, number: int) -> _Loaded:
+        block = self._epoch_blocks(epoch)[number]
+        shards = [self._contract.splits["train"][shard] for shard in block.shards]
+        memory = _at_least(sum(_pages(shard.bytes) for shard in shards), self._spare)
+        extents, at = [], 0
+        for shard in shards:
+            extents.append(Extent(str(self._folder / shard.filename), at, shard.bytes))
+            _fill(memory[at : at + shard.bytes], extents[-1].path)
+            at += _pages(shard.bytes)
+        found = index(memory, extents)
+        if block.draws is not None:  # labels decide which records are emitted
+            check(memory, found, np.arange(len(found.labels)))
+        return _Loaded(memory, found, order.block_positions(block, number, found.labels, self._seed, epoch))
+
+
+def _at_least(size: int, spare: list[np.ndarray]) -> np.ndarray:
+    """uint8[at least size] from the start of a page on: the last of `spare`, if it is large enough, else new."""
+    if spare and len(memory := spare.pop()) >= size:
+        return memory
+    memory = np.empty(size + _PAGE, np.uint8)
+    return memory[-memory.ctypes.data % _PAGE :]
+
+
+def _pages(size: int) -> int:
+    """Bytes of the pages that `size` bytes take."""
+    return -(-size // _PAGE) * _PAGE
+
+
+def _fill(memory: np.ndarray, path: str) -> None:
+    """Reads a file that has as many bytes as `memory`."""
+    view, done = memory.data, 0
+    with open(path, "rb", buffering=0) as stream:
+        while done < len(view):
+            read = stream.readinto(view[done:])
+            if not read:
+                raise DamagedShardError(path, done, f"it ends there; it was sealed with {len(view)} bytes")
+            done += read

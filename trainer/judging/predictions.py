@@ -1,0 +1,118 @@
+"""How are the scores of every crop kept, and read again, without holding them all?
+
+`predictions.parquet` has one row per record of the dataset: split, painting_id, crop_index, label,
+crop_box float32[4], source_size int64[2], scores float32[artists]. Row groups never mix splits, so that reading one
+split skips the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainer.run.folder import RunError
+
+FILE = "predictions.parquet"
+_ROWS = 8192  # of a row group: about 2 MB with 50 artists
+
+
+def _schema(artists: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("split", pa.string()),
+            ("painting_id", pa.string()),
+            ("crop_index", pa.int64()),
+            ("label", pa.int64()),
+            ("crop_box", pa.list_(pa.float32(), 4)),
+            ("source_size", pa.list_(pa.int64(), 2)),
+            ("scores", pa.list_(pa.float32(), artists)),
+        ]
+    )
+
+
+class AtomicParquet:
+    """A ParquetWriter under a temporary name; the file gets its own name when it is whole, and else vanishes."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path = path
+        self._temporary = path.with_name(path.name + ".writing")
+        self._writer = pq.ParquetWriter(self._temporary, schema)
+
+    def __enter__(self) -> pq.ParquetWriter:
+        return self._writer
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._writer.close()
+        if error is None:
+            self._temporary.replace(self._path)
+        else:
+            self._temporary.unlink()
+
+
+class Predictions:
+    """Writes `predictions.parquet`, row group by row group. A context manager."""
+
+    def __init__(self, run_dir: Path, artists: int) -> None:
+        self._schema = _schema(artists)
+        self._file = AtomicParquet(run_dir / FILE, self._schema)
+
+    def __enter__(self) -> Predictions:
+        self._writer = self._file.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._file.__exit__(*error)
+
+    def keep(self, split: str, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Passes a split's batches on, as `evaluate.predicted` gives them, and writes what passes."""
+        waiting: list[pa.RecordBatch] = []
+        for batch in batches:
+            waiting.append(self._rows(split, batch))
+            if sum(map(len, waiting)) >= _ROWS:
+                self._writer.write_table(pa.Table.from_batches(waiting))
+                waiting = []
+            yield batch
+        if waiting:
+            self._writer.write_table(pa.Table.from_batches(waiting))
+
+    def _rows(self, split: str, batch: dict[str, Any]) -> pa.RecordBatch:
+        columns = [pa.array([split] * len(batch["label"]))]
+        for field in list(self._schema)[1:]:
+            values = batch[field.name]
+            if pa.types.is_fixed_size_list(field.type):
+                flat = pa.array(np.asarray(values).reshape(-1), field.type.value_type)
+                columns.append(pa.FixedSizeListArray.from_arrays(flat, field.type.list_size))
+            else:
+                columns.append(pa.array(values, field.type))
+        return pa.record_batch(columns, schema=self._schema)
+
+
+def read(run_dir: Path, split: str) -> Iterator[dict[str, Any]]:
+    """The batches that were kept of a split, one row group at a time, as `Predictions.keep` was given them.
+
+    Raises:
+      RunError: the run has no predictions.
+    """
+    path = run_dir / FILE
+    if not path.exists():
+        raise RunError(f"Expected {FILE} in {run_dir}. Make it with: python -m trainer.evaluate --run_dir={run_dir}")
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            if file.metadata.row_group(group).column(0).statistics.min == split:
+                yield {field.name: _values(column) for field, column in _columns(file.read_row_group(group))}
+
+
+def _columns(table: pa.Table) -> Iterator[tuple[pa.Field, pa.Array]]:
+    return ((field, table[field.name].combine_chunks()) for field in table.schema)
+
+
+def _values(column: pa.Array) -> Any:
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    return column.to_pylist() if pa.types.is_string(column.type) else column.to_numpy()

@@ -1,0 +1,1 @@
+"""Backbones, the model around them, and its weights."""

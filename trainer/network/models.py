@@ -1,0 +1,209 @@
+"""Backbones and heads: uint8 pictures in, a score per artist out.
+
+A network is one functional Keras model of built-in layers, preprocessing included, so that a saved file loads with
+plain `keras.models.load_model` anywhere:
+
+    uint8[batch, size, size, 3]  ->  float  ->  (grey)  ->  (resize)  ->  the backbone's own scaling  ->  backbone
+    ->  "embedding": mean over places, float32  ->  dropout  ->  "logits"  ->  "scores": softmax, float32
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from pipeline.errors import InputError
+from trainer.network.resnet8 import ResNet8
+
+_CAFFE_MEANS = (103.939, 116.779, 123.68)  # blue, green, red: ImageNet's, as in keras.applications.imagenet_utils
+
+
+def _to_unit(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """-1 .. 1, as MobileNet was trained."""
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32")(pixels)
+
+
+def _to_caffe(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """BGR without ImageNet's mean, as ResNet50 was trained."""
+    swapped = keras.ops.flip(pixels, axis=-1)
+    return keras.layers.Rescaling(1.0, offset=[-mean for mean in _CAFFE_MEANS], dtype="float32")(swapped)
+
+
+def _as_is(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """0 .. 255: the backbone holds its own scaling."""
+    return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A model, of keras.applications or made like one, and its input: pixels 0..255 pass through `scale` first."""
+
+    create: Callable[..., keras.Model]
+    scale: Callable[[keras.KerasTensor], keras.KerasTensor]
+
+
+BACKBONES = {
+    "ResNet8": Backbone(ResNet8, _to_unit),
+    "MobileNet": Backbone(keras.applications.MobileNet, _to_unit),
+    "MobileNetV3Small": Backbone(keras.applications.MobileNetV3Small, _as_is),
+    "EfficientNetV2B0": Backbone(keras.applications.EfficientNetV2B0, _as_is),
+    "ResNet50": Backbone(keras.applications.ResNet50, _to_caffe),
+    "ConvNeXtTiny": Backbone(keras.applications.ConvNeXtTiny, _as_is),
+}
+_BATCH_NORM_MOMENTUM = 0.9  # PyTorch's. Keras's 0.99 to 0.999 need thousands of steps to forget how they began
+SMALLEST_INPUT = 32  # of all of keras.applications: they halve the sides five times
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """All that decides a network, but for the values of its weights.
+
+    Attributes:
+      backbone: a name in BACKBONES.
+      crop_size: side of the pictures that go in.
+      input_size: side that the backbone sees; pictures of another size are resized on the device.
+      classes: number of artists.
+      dropout: share of the embedding dropped in training.
+      grayscale: luminance only, repeated for the three channels.
+    """
+
+    backbone: str
+    crop_size: int
+    input_size: int
+    classes: int
+    dropout: float
+    grayscale: bool
+
+    def __post_init__(self) -> None:
+        if self.input_size < SMALLEST_INPUT:
+            raise InputError(
+                f"The backbones need pictures of at least {SMALLEST_INPUT} pixels; the dataset's have "
+                f"{self.crop_size}. Pass --input_size={SMALLEST_INPUT} or more: they are enlarged on the device."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Views of the same layers.
+
+    Attributes:
+      model: pictures -> scores; what is saved.
+      features: pictures -> what the backbone gives.
+      head: that -> logits.
+      backbone: the layer in `model` and `features`.
+    """
+
+    model: keras.Model
+    features: keras.Model
+    head: keras.Model
+    backbone: keras.Model
+
+    def logits(self, pictures: tf.Tensor, frozen: bool) -> tf.Tensor:
+        """float32[batch, classes] as in training. A `frozen` backbone's BatchNorm statistics and dropout are at rest.
+
+        In two calls, because Keras 3 gives `training=True` of an outer model to all inner ones, even to those that
+        were put into the graph with `training=False`.
+        """
+        return self.head(self.features(pictures, training=not frozen), training=True)
+
+    def trainable(self, head_only: bool) -> list[keras.Variable]:
+        """The variables to train: all, or those of the head."""
+        return self.head.trainable_variables if head_only else self.model.trainable_variables
+
+
+def build(design: Design, policy: str = "float32") -> Network:
+    """A network with random weights, from Keras's global generator.
+
+    Args:
+      design: of the network.
+      policy: Keras dtype policy of the backbone. The head is float32 under every policy: a softmax over float16 logits
+        loses the small probabilities that loss and calibration live on.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return _assemble(design)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _assemble(design: Design) -> Network:
+    kind = BACKBONES[design.backbone]
+    pictures = keras.Input([design.crop_size, design.crop_size, 3], dtype="uint8", name="picture")
+    pixels = keras.layers.Rescaling(1.0, dtype="float32")(pictures)
+    if design.grayscale:
+        grey = keras.ops.image.rgb_to_grayscale(pixels)
+        pixels = keras.layers.Concatenate(dtype="float32")([grey, grey, grey])
+    if design.input_size != design.crop_size:
+        pixels = keras.layers.Resizing(design.input_size, design.input_size, dtype="float32")(pixels)
+    prepared = kind.scale(pixels)
+    backbone = kind.create(include_top=False, weights=None, input_shape=(design.input_size, design.input_size, 3))
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = _BATCH_NORM_MOMENTUM
+    embedding = keras.layers.GlobalAveragePooling2D(name="embedding", dtype="float32")
+    dropout = keras.layers.Dropout(design.dropout, name="dropout", dtype="float32")
+    dense = keras.layers.Dense(design.classes, name="logits", dtype="float32")
+    scores = keras.layers.Softmax(name="scores", dtype="float32")
+    features = backbone(prepared)
+    passed = keras.Input(features.shape[1:], dtype=features.dtype)
+    return Network(
+        model=keras.Model(pictures, scores(dense(dropout(embedding(features)))), name="morelli"),
+        features=keras.Model(pictures, features),
+        head=keras.Model(passed, dense(dropout(embedding(passed)))),
+        backbone=backbone,
+    )
+
+
+def load_backbone(network: Network, name: str, weights: str) -> None:
+    """Fills the backbone with pretrained weights.
+
+    Args:
+      network: to fill.
+      name: of the backbone.
+      weights: "imagenet", downloaded by Keras or taken from its cache, or the path of a file that holds the backbone
+        without its top (`.weights.h5`, or the `.h5` files of keras.applications).
+
+    Raises:
+      InputError: the download failed, or the file holds something else.
+    """
+    if weights == "imagenet":
+        shape = (SMALLEST_INPUT * 7, SMALLEST_INPUT * 7, 3)  # 224: MobileNet's weights come in few sizes
+        try:
+            source = BACKBONES[name].create(include_top=False, weights="imagenet", input_shape=shape)
+        except Exception as error:  # Keras raises a bare Exception where a download fails
+            raise InputError(
+                f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine with a network, run "
+                f'python -c "import keras; keras.applications.{name}(include_top=False)"; it leaves an .h5 file in '
+                "~/.keras/models. Bring that file here and pass --weights=FILE, or train from nothing with "
+                "--weights=none."
+            ) from error
+        network.backbone.set_weights(source.get_weights())
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of layers that the file does not hold, and goes on
+            network.backbone.load_weights(weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        raise InputError(
+            f"--weights={weights} does not hold the weights of {name} without its top: {error} "
+            "Pass a file of the same backbone (keras.applications names them *_notop.h5 or *_no_top.h5)."
+        ) from error
+
+
+def save(model: keras.Model, design: Design, path: Path) -> None:
+    """Writes a model as float32 under a temporary name, then renames it.
+
+    A model trained in mixed precision or spread over devices is copied into a plain float32 one first: its variables
+    are float32 anyway, and who loads it on a CPU would find half precision slow.
+    """
+    copy = build(design).model
+    copy.set_weights(model.get_weights())
+    temporary = path.with_name(f".{path.stem}.tmp.keras")
+    copy.save(temporary)
+    temporary.replace(path)

@@ -1,0 +1,99 @@
+"""Pictures of judged paintings for the report: the file where it still is, else the crops from the records.
+
+Whatever is embedded is a small JPEG made here; no file's bytes, names or profiles reach the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pipeline.pictures.decode import ImageError, decode
+from trainer.pages.plots import Patch
+from trainer.run.folder import PAINTINGS
+
+LONGEST = 240  # pixels of a thumbnail's longer side
+LONGEST_CROP = 64
+QUALITY = 70
+
+
+def data_uri(image: Image.Image, longest: int = LONGEST) -> str:
+    """An RGB image as a JPEG data URI, `longest` pixels on its longer side or less."""
+    small = image.copy()
+    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    small.info.clear()
+    stream = io.BytesIO()
+    small.save(stream, "JPEG", quality=QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
+    """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
+
+    Args:
+      path: of the file.
+      digest: the beginning, or all, of its hex sha256 when the dataset was built.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if not hashlib.sha256(data).hexdigest().startswith(digest):
+        return None
+    try:
+        painting = decode(data, at_least=LONGEST)
+    except ImageError:
+        return None
+    return data_uri(painting.image), (painting.width, painting.height)
+
+
+@dataclass(slots=True)
+class Likeness:
+    """What there is to see of a painting: its file's name ("" where unknown) and pictures of it, whole or in parts."""
+
+    file: str = ""
+    patches: list[Patch] = field(default_factory=list)
+
+
+def likenesses(dataset_dir: Path, split: str, wanted: Collection[str]) -> dict[str, Likeness]:
+    """The pictures of some paintings of a split, by painting id.
+
+    A painting whose file is still what it was when the dataset was built is one patch; of the others, those windows
+    are shown that the records hold.
+    """
+    found = {name: Likeness() for name in wanted}
+    listed = dataset_dir / PAINTINGS
+    if listed.exists():
+        table = pq.read_table(
+            listed, columns=["painting_id", "path", "digest"], filters=[("painting_id", "in", list(wanted))]
+        )
+        for row in table.to_pylist():
+            likeness = found[row["painting_id"]]
+            likeness.file = Path(row["path"]).name
+            if seen := thumbnail(Path(row["path"]), row["digest"]):
+                uri, (width, height) = seen
+                likeness.patches.append(Patch((0, 0, width, height), uri))
+    missing = {name for name, likeness in found.items() if not likeness.patches}
+    if missing:
+        for name, patch in _crops(dataset_dir, split, missing):
+            found[name].patches.append(patch)
+    return found
+
+
+def _crops(dataset_dir: Path, split: str, wanted: Collection[str]) -> Iterator[tuple[str, Patch]]:
+    from trainer.data.stream import evaluation_batches
+
+    for batch in evaluation_batches(dataset_dir, split, 256).as_numpy_iterator():
+        ids = [name.decode("ascii") for name in batch["painting_id"]]
+        for row in np.flatnonzero([name in wanted for name in ids]):
+            uri = data_uri(Image.fromarray(batch["image"][row]), LONGEST_CROP)
+            left, top, right, bottom = map(float, batch["crop_box"][row])
+            yield ids[row], Patch((left, top, right, bottom), uri)

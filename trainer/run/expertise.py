@@ -1,0 +1,59 @@
+"""expertise.json: what it takes to attribute a painting with a run's model once the dataset is gone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.dataset.contract import Artist, Encoding
+from pipeline.dataset.scheme import Scheme
+from trainer.run.folder import EXPERTISE, read_json, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Expertise:
+    """What it takes to attribute a painting with a run's model once the dataset's folder is gone.
+
+    Attributes:
+      artists: the labels, in label order.
+      training_paintings: how many of each artist the model was trained on.
+      scheme, seed, encoding: how the dataset cut and stored its crops.
+      temperature: makes scores probabilities (`calibration.calibrated`).
+      threshold: the probability below which the attribution is "unsure"; None: it always is.
+      fingerprint: of the dataset.
+    """
+
+    artists: tuple[Artist, ...]
+    training_paintings: tuple[int, ...]
+    scheme: Scheme
+    seed: int
+    encoding: Encoding
+    temperature: float
+    threshold: float | None
+    fingerprint: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Artist names, in label order."""
+        return tuple(artist.name for artist in self.artists)
+
+    def is_unsure(self, probability: float) -> bool:
+        """Whether a painting whose likeliest artist has this calibrated probability is left unattributed."""
+        return self.threshold is None or probability < self.threshold
+
+    def write(self, run_dir: Path) -> None:
+        """Writes `expertise.json`."""
+        write_json(run_dir / EXPERTISE, {**asdict(self), "scheme": self.scheme.name})
+
+    @classmethod
+    def read(cls, run_dir: Path) -> Expertise:
+        """Reads it again. Raises RunError where the run has not been evaluated."""
+        content = read_json(run_dir / EXPERTISE)
+        return cls(
+            **{
+                **content,
+                "artists": tuple(Artist(**artist) for artist in content["artists"]),
+                "training_paintings": tuple(content["training_paintings"]),
+                "scheme": Scheme.parse(content["scheme"]),
+            }
+        )

@@ -1,0 +1,228 @@
+"""The runs of some recipes, one after the other: what is missing is built, what is unfinished is gone on with."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.dataset.contract import read_contract
+from pipeline.dataset.scheme import Scheme
+from pipeline.errors import MorelliError
+from trainer.run import outcomes
+from trainer.run.outcomes import Outcome
+from trainer.series import forecast, provision
+from trainer.series.board import Board
+from trainer.series.launch import exclusive, last_line, launch
+from trainer.series.provision import Source
+from trainer.series.recipe import Recipe
+from trainer.table import duration, markdown, write_tables
+from trainer.training.interrupts import Interrupts
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A recipe with a seed: one run."""
+
+    recipe: Recipe
+    seed: int
+    dataset_dir: Path
+    run_dir: Path
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.recipe.name}, seed {self.seed}"
+
+    @property
+    def command(self) -> list[str]:
+        """That runs it, or goes on with it."""
+        changes = {**self.recipe.changes, "dataset_dir": self.dataset_dir, "run_dir": self.run_dir, "seed": self.seed}
+        words = [f"--{name}={value}" for name, value in changes.items()]
+        return [sys.executable, "-m", "trainer.main", f"--flagfile={self.recipe.path}", *words]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The flags that it sets."""
+        return {**self.recipe.settings, "seed": self.seed}
+
+    @property
+    def log(self) -> Path:
+        """What its command said."""
+        return self.run_dir / "log.txt"
+
+
+def plan(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path) -> list[Experiment]:
+    """All recipes with the first seed, then all with the next: the table has all its rows early."""
+    return [
+        Experiment(each, seed, datasets / each.scheme.name, runs / each.name / f"seed{seed}")
+        for seed in range(seeds)
+        for each in recipes
+    ]
+
+
+def is_complete(settings: dict[str, Any], fingerprint: str, outcome: Outcome) -> bool:
+    """Whether a run is what these settings ask for on the dataset of that fingerprint, and has come to its end."""
+    if outcome.results is None:
+        return False
+    same = {name: value for name, value in settings.items() if name not in ("dataset_dir", "run_dir")}
+    return outcome.results["dataset"]["fingerprint"] == fingerprint and same.items() <= outcome.flags.items()
+
+
+def too_long(outcome: Outcome, settings: dict[str, Any]) -> str | None:
+    """Why a run that has been trained for longer than is asked must not pass for one that has not.
+
+    Other differences are for trainer.main to judge; this one it cannot see where the schedule is constant.
+    """
+    if outcome.epochs <= settings["epochs"]:
+        return None
+    return (
+        f"its folder holds a run of {outcome.epochs} epochs, more than the {settings['epochs']} asked for. "
+        "Pass another --runs."
+    )
+
+
+def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, source: Source) -> int:
+    """Runs all that is not finished, keeps the tables in `runs` up to date, and returns the exit status.
+
+    Raises:
+      MorelliError: nothing could be begun.
+    """
+    board = Board()
+    with exclusive(runs) as lock, Interrupts() as interrupts:
+        series = Series(plan(recipes, seeds, datasets, runs), datasets, runs, lock, interrupts, board)
+        try:
+            series.build([each.scheme for each in recipes], source)
+            for number in range(len(series.experiments)):
+                if interrupts.signal:
+                    break
+                series.perform(number)
+        finally:
+            board.close()
+    if any(outcomes.is_run(each.run_dir) for each in series.experiments):
+        print(markdown(write_tables(outcomes.find([runs]), runs)))
+        print(f"Tables: {runs / 'table.md'}, {runs / 'table.csv'}, {runs / 'table.html'}")
+    if interrupts.signal:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        return 128 + interrupts.signal
+    for title, error in series.failed.items():
+        print(f"Failed: {title}: {error}", file=sys.stderr)
+    return 1 if series.failed else 0
+
+
+@dataclass(slots=True)
+class Series:
+    """Experiments under way.
+
+    Attributes:
+      experiments: in the order in which they run.
+      datasets: folder of datasets.
+      folder: of runs and tables.
+      lock: of that folder.
+      interrupts, board: who may ask for an end, and where progress is shown.
+      unbuilt: scheme -> why there is no dataset of it.
+      ended: numbers of the experiments that are finished or have failed.
+      failed: title and error of the latter.
+      around: seconds that runs took beside their epochs.
+    """
+
+    experiments: Sequence[Experiment]
+    datasets: Path
+    folder: Path
+    lock: int
+    interrupts: Interrupts
+    board: Board
+    unbuilt: dict[Scheme, str] = field(default_factory=dict)
+    ended: set[int] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    around: list[float] = field(default_factory=list)
+
+    def build(self, schemes: Sequence[Scheme], source: Source) -> None:
+        """Builds the datasets that are missing. Raises DatasetError where one that is there is of other paintings."""
+        absent = provision.missing(schemes, self.datasets, source)
+        log = self.datasets / "build.log"
+        names = ", ".join(scheme.name for scheme in absent)
+        for command in provision.commands(absent, self.datasets, source):
+            self.board.say(f"Builds {names}: python {' '.join(command[1:])} (log: {log})")
+            error = launch(
+                command, log, self.lock, self.interrupts, lambda: self.board.show(0.0, last_line(log), "datasets first")
+            )
+            if error is not None:
+                self.unbuilt = {scheme: f"{scheme.name} could not be built: {error}" for scheme in absent}
+                return
+
+    def perform(self, number: int) -> None:
+        """Runs one experiment, unless it is finished, and brings the tables up to date."""
+        experiment = self.experiments[number]
+        folder, title = experiment.run_dir, experiment.title
+        before = outcomes.read(folder) if outcomes.is_run(folder) else None
+        error = self.unbuilt.get(experiment.recipe.scheme)
+        if error is None and before is not None:
+            if self._is_finished(experiment, before):
+                outcomes.clear_failure(folder)
+                self.ended.add(number)
+                self.board.say(f"{title}: finished before")
+                return
+            error = too_long(before, experiment.settings)
+        if error is None:
+            outcomes.clear_failure(folder)
+            self.board.say(f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.log})")
+            error = self._train(number, experiment)
+            if self.interrupts.signal:
+                return
+        self.ended.add(number)
+        if error is not None:
+            outcomes.write_failure(folder, error, experiment.recipe.scheme, experiment.settings)
+            self.failed[title] = error
+            self.board.say(f"{title}: FAILED: {error}")
+        write_tables(outcomes.find([self.folder]), self.folder)
+
+    def _is_finished(self, experiment: Experiment, before: Outcome) -> bool:
+        from trainer.report import REPORT  # which is written last
+
+        fingerprint = read_contract(experiment.dataset_dir).fingerprint
+        return (experiment.run_dir / REPORT).is_file() and is_complete(experiment.settings, fingerprint, before)
+
+    def _train(self, number: int, experiment: Experiment) -> str | None:
+        begun, trained = time.monotonic(), seconds_trained(experiment.run_dir)
+        error = launch(experiment.command, experiment.log, self.lock, self.interrupts, lambda: self._show(number))
+        took = time.monotonic() - begun
+        if error is None:
+            self.around.append(max(0.0, took - (seconds_trained(experiment.run_dir) - trained)))
+            self.board.say(f"{experiment.title}: finished in {duration(took)}")
+        return error
+
+    def _show(self, number: int) -> None:
+        """Shows where the run under way is, and how much is left."""
+        parts = [part(each, at in self.ended) for at, each in enumerate(self.experiments)]
+        left = forecast.seconds_left(parts, self.around)
+        experiment = self.experiments[number]
+        self.board.show(
+            forecast.share_done(parts),
+            f"run {number + 1} of {len(parts)}, {experiment.title}: {last_line(experiment.log)[:60]}",
+            f"about {duration(left)} left" if left is not None else "time left not known yet",
+        )
+
+
+def part(experiment: Experiment, ended: bool) -> forecast.Part:
+    """What a forecast needs to know of a run."""
+    settings, scheme = experiment.recipe.settings, experiment.recipe.scheme
+    try:
+        records = read_contract(experiment.dataset_dir).records("train")
+    except MorelliError:  # it could not be built
+        return forecast.Part(0.0, 0.0, 0.0, True)
+    side = settings.get("input_size") or scheme.size
+    return forecast.Part(
+        work=forecast.work(settings.get("backbone", ""), side, records, settings["epochs"]),
+        done=min(1.0, len(outcomes.history(experiment.run_dir)) / settings["epochs"]),
+        seconds=seconds_trained(experiment.run_dir),
+        ended=ended,
+    )
+
+
+def seconds_trained(run_dir: Path) -> float:
+    """What the epochs of a run have taken so far."""
+    return sum(line["seconds"] for line in outcomes.history(run_dir))

@@ -1,0 +1,234 @@
+"""Everything a run holds, put together; and all of it that a checkpoint keeps, saved and restored."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from pipeline.dataset.contract import SPLITS, Contract, read_contract, resolve_dataset_dir
+from pipeline.errors import DatasetError
+from trainer.config import Config, differences
+from trainer.data.stream import Stream, check_shards, count_classes
+from trainer.network import models
+from trainer.training import checkpoint, devices, objective, preflight
+from trainer.training.counters import Counters
+from trainer.training.steps import Steps
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run holds while it trains. What must survive a kill is in `progress` and `variables`.
+
+    Attributes:
+      config, folder: what to do, and the run's folder.
+      place: devices.
+      stream: training batches.
+      design, network: of the model that is trained.
+      average: its moving average; None where none is kept.
+      optimizer, schedule, steps: how it is trained.
+      started_with: what a checkpoint must agree with to be continued.
+      progress: the counters.
+      saved_at: of the last checkpoint, on the monotonic clock.
+    """
+
+    config: Config
+    folder: Path
+    place: devices.Place
+    stream: Stream
+    design: models.Design
+    network: models.Network
+    average: models.Network | None
+    optimizer: keras.optimizers.Optimizer
+    schedule: objective.Schedule
+    steps: Steps
+    started_with: dict[str, Any]
+    progress: Counters = field(default_factory=Counters)
+    saved_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Their folder."""
+        return self.folder / "checkpoints"
+
+    @property
+    def judged(self) -> keras.Model:
+        """The model that is validated and saved: the moving average, where there is one."""
+        return (self.average or self.network).model
+
+    def variables(self) -> Iterator[tuple[str, keras.Variable]]:
+        """Every variable a checkpoint keeps, by a name that is unique in the run."""
+        groups = {
+            "model": self.network.model.variables,  # with the states of the generators that dropout draws from
+            "average": self.average.model.weights if self.average else [],
+            "optimizer": self.optimizer.variables,
+        }
+        for group, variables in groups.items():
+            for number, variable in enumerate(variables):
+                yield f"{group}-{number:04d}", variable
+
+
+def assemble(config: Config, folder: Path) -> Run:
+    """Builds everything, with the weights a new run starts from.
+
+    Raises:
+      MorelliError: the dataset, the devices or the flags do not go together, or memory will not do.
+    """
+    devices.seed_everything(config.seed, config.deterministic)
+    place = devices.find_place(config.strategy, config.batch_size)
+    stream = _stream(config, folder, place)
+    contract = stream.contract
+    precision = devices.resolve_precision(config.precision)
+    size = contract.scheme.size
+    design = models.Design(
+        config.backbone, size, config.input_size or size, len(contract.labels), config.dropout, config.grayscale
+    )
+    updates = math.ceil(stream.steps_per_epoch / config.accumulate_steps)
+    schedule = objective.Schedule(
+        config.learning_rate, round(config.warmup * updates), config.epochs * updates, config.schedule == "cosine"
+    )
+    with place.strategy.scope():
+        network = models.build(design, precision)
+        if config.weights != "none" and checkpoint.newest_path(folder / "checkpoints") is None:
+            models.load_backbone(network, config.backbone, config.weights)
+        average = models.build(design, precision) if config.ema else None
+        if average:
+            average.model.set_weights(network.model.get_weights())
+        optimizer = objective.optimizer(
+            config.optimizer,
+            schedule,
+            config.weight_decay,
+            config.clip_norm / place.replicas,  # see Steps: Keras clips what it has yet to sum
+            network.model.trainable_variables,
+            loss_scaling=precision == "mixed_float16",
+        )
+        steps = Steps(
+            place,
+            network,
+            average,
+            config.ema,
+            objective.objective(config.class_balance, config.label_smoothing, _class_totals(config, folder, stream)),
+            config.l2,
+            optimizer,
+            config.accumulate_steps,
+            config.jit,
+        )
+    run = Run(
+        config=config,
+        folder=folder,
+        place=place,
+        stream=stream,
+        design=design,
+        network=network,
+        average=average,
+        optimizer=optimizer,
+        schedule=schedule,
+        steps=steps,
+        started_with={**config.identity(), "dataset fingerprint": contract.fingerprint, "precision": precision},
+    )
+    _preflight(run)
+    return run
+
+
+def save(run: Run) -> Path:
+    """Writes a checkpoint of the run as it is now (the chief does; the path is the same for all)."""
+    run.saved_at = time.monotonic()
+    step = run.progress.step
+    if run.place.is_chief:
+        arrays = {name: np.asarray(variable.numpy()) for name, variable in run.variables()}
+        state = {"started_with": run.started_with, "progress": run.progress.to_state()}
+        checkpoint.write(run.checkpoints, step, arrays, state, run.config.keep)
+    return checkpoint.path_of(run.checkpoints, step)
+
+
+def restore(run: Run) -> bool:
+    """Goes back to the newest checkpoint that can be read; False where there is none.
+
+    Raises:
+      CheckpointError: it was written with other flags or another dataset, or none of several can be read.
+    """
+    found = checkpoint.newest(run.checkpoints)
+    if found is None:
+        return False
+    changed = differences(found.state["started_with"], run.started_with)
+    if changed:
+        raise checkpoint.CheckpointError(
+            f"{found.path} was written by a run that cannot be continued with these flags: {'; '.join(changed)}. "
+            f"Pass the old values (--flagfile={run.folder}/flags.txt), or another --run_dir to start anew."
+        )
+    expected = {name: tuple(variable.shape) for name, variable in run.variables()}
+    if expected != {name: array.shape for name, array in found.arrays.items()}:
+        raise checkpoint.CheckpointError(
+            f"{found.path} holds other variables than this version builds. Start anew with another --run_dir."
+        )
+    for name, variable in run.variables():
+        variable.assign(found.arrays[name])
+    run.progress = Counters.from_state(found.state["progress"])
+    return True
+
+
+def _stream(config: Config, folder: Path, place: devices.Place) -> Stream:
+    dataset = resolve_dataset_dir(config.dataset_dir)
+    contract = read_contract(dataset)
+    check_shards(dataset, contract, *SPLITS)
+    for split in SPLITS:
+        if not contract.records(split):
+            raise DatasetError(f"The {split} split of {dataset} is empty. Build it from more paintings.")
+    stream = Stream(
+        folder=dataset,
+        contract=contract,
+        batch_size=config.batch_size,
+        shuffle_mib=config.shuffle_mib,
+        seed=config.seed,
+        augmentation=config.augment,
+        resized_crop=config.random_resized_crop,
+        class_counts=_class_counts(folder, dataset, contract) if config.class_balance == "sampling" else None,
+        worker=place.worker,
+        workers=place.workers,
+    )
+    if not stream.steps_per_epoch:
+        raise DatasetError(
+            f"--batch_size={config.batch_size} is more than the {contract.records('train')} training records of "
+            f"{dataset}. Lower it."
+        )
+    return stream
+
+
+def _class_totals(config: Config, folder: Path, stream: Stream) -> np.ndarray | None:
+    """int64[classes] training records, where the objective needs them."""
+    if config.class_balance not in ("weights", "logit_adjust"):
+        return None
+    return _class_counts(folder, stream.folder, stream.contract).sum(axis=0)
+
+
+def _class_counts(folder: Path, dataset: Path, contract: Contract) -> np.ndarray:
+    """`input.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
+    path = folder / f"class_counts-{contract.fingerprint[:16]}.npy"
+    with contextlib.suppress(OSError, ValueError):
+        return np.load(path)
+    counts = count_classes(dataset, contract)
+    np.save(path, counts)
+    return counts
+
+
+def _preflight(run: Run) -> None:
+    wanted = preflight.estimate(
+        run.stream,
+        run.network,
+        slots=sum(4 * math.prod(variable.shape) for variable in run.optimizer.variables),
+        averaged=run.average is not None,
+        accumulated=run.config.accumulate_steps > 1,
+        replicas=run.place.replicas,
+        half=run.started_with["precision"] != "float32",
+    )
+    warning = preflight.check(wanted, preflight.available_host(), preflight.available_device())
+    if warning:
+        logging.warning(warning)
