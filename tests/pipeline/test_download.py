@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline import download
-from pipeline.gallery.find import find
+from pipeline.gallery.find import find_gallery
 
 kaggle_env = pytest.importorskip("kagglesdk.kaggle_env", reason="kagglehub, an optional dependency, is not installed")
 pytest.importorskip("kagglehub")
@@ -96,7 +96,7 @@ def test_the_paintings_come_as_the_build_wants_them(kaggle, tmp_path, capsys):
     output = tmp_path / "art"
     assert download.main([f"--output={output}"]) == 0
     assert sorted(path.name for path in output.iterdir()) == ["artists.csv", "images", "resized"]
-    found = find(str(output))
+    found = find_gallery(str(output))
     assert found.layout == "kaggle"
     assert [artist.name for artist in found.artists] == ["Raphael", "Titian"]
     assert f"python -m pipeline.build --data_dir={output} --crop=64 --samples=16" in capsys.readouterr().out

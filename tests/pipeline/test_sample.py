@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline import sample
 from pipeline.errors import InputError
-from pipeline.gallery.find import find
+from pipeline.gallery.find import find_gallery
 from tests.pipeline.pictures.scenes import saved, scene
 
 galleries = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(1, 60), min_size=1, max_size=12)
@@ -57,7 +57,7 @@ def test_the_command_writes_a_manifest_that_the_builder_reads(tmp_path, capsys):
     assert "10 of 16 paintings by 2 artists" in capsys.readouterr().out
     rows = list(csv.DictReader(output.open(encoding="utf-8")))
     assert Counter(row["artist"] for row in rows) == {"Ada Umber": 5, "Béla Ochre": 5}
-    found = find(str(tmp_path / "art"), str(output))
+    found = find_gallery(str(tmp_path / "art"), str(output))
     assert len(found.candidates) == 10
     assert not found.rejects
 

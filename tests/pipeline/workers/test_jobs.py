@@ -34,7 +34,7 @@ def test_only_the_local_runner_in_its_default_mode_is_given_our_workers(flags: l
 
 WITHOUT = """
 import sys
-from pipeline import jobs
+from pipeline.workers import jobs
 jobs.import_runner()
 assert not {"pandas", "pyarrow", "pymongo", "boto3", "google.cloud.storage", "azure.core"} & set(sys.modules)
 import pandas, pyarrow

@@ -12,9 +12,10 @@ from trainer.training import devices
 # In a process of its own: how many devices a CPU pretends to be is decided before TensorFlow starts.
 TWO_DEVICES = """
 import keras, numpy as np, tensorflow as tf
-from trainer import models, objective
-from trainer.devices import Place
-from trainer.steps import Steps
+from trainer.network import models
+from trainer.training import objective
+from trainer.training.devices import Place
+from trainer.training.steps import Steps
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
