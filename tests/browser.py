@@ -33,7 +33,9 @@ _FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1280, height: int = 900, dark: bool = False) -> Iterator[webdriver.Chrome]:
+def chromium(
+    profile: Path, width: int = 1280, height: int = 900, dark: bool = False, scripts: bool = True
+) -> Iterator[webdriver.Chrome]:
     """A browser with a fresh profile and a page of width x height CSS pixels."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM or ""
@@ -46,6 +48,7 @@ def chromium(profile: Path, width: int = 1280, height: int = 900, dark: bool = F
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
+        driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         yield driver

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import re
 import shutil
-import socket
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -21,10 +22,10 @@ from PIL import Image
 from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.test import TestResponse
 
-from pipeline.errors import InputError
 from tests import browser, runs
 from trainer.asking.attributor import Attributor
-from trainer.serve import is_us, listen, make_app
+from trainer.asking.page import is_same_origin, is_us, make_app
+from trainer.asking.server import listen
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +113,45 @@ def test_names_of_other_sites_are_refused(app: flask.Flask, training_file: Path)
     assert client.get("/", base_url="http://localhost:8000").status_code == 200
     assert client.get("/", base_url="http://[::1]:8000").status_code == 200
     assert upload(app, training_file.read_bytes(), Origin="http://evil.example").status_code == 403
-    assert upload(app, training_file.read_bytes(), Origin="null").status_code == 403
+    assert upload(app, training_file.read_bytes(), Origin="http://198.51.100.7").status_code == 403
+    assert upload(app, training_file.read_bytes(), Origin="http://localhost:8000").status_code == 403
+    assert upload(app, training_file.read_bytes(), Origin="http://[").status_code == 403
     assert is_us("gallery.local:8000", "gallery.local")
     assert not is_us("localhost.evil.example", "127.0.0.1")
     assert not is_us("", "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("headers", "ours"),
+    [
+        ({}, True),  # no browser
+        ({"Origin": "http://127.0.0.1:8000"}, True),
+        ({"Origin": "http://127.0.0.1:8001"}, False),
+        ({"Origin": "http://127.0.0.1"}, False),
+        ({"Origin": "ftp://127.0.0.1:8000"}, False),
+        ({"Origin": "null"}, True),  # a browser that tells nobody where it comes from
+        ({"Origin": "null", "Sec-Fetch-Site": "cross-site"}, False),  # a page within a page of another site
+        ({"Origin": "null", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "127.0.0.1:8000"}, False),
+        ({"Origin": ""}, False),
+    ],
+)
+def test_only_the_page_itself_may_post(headers: dict[str, str], ours: bool):
+    assert is_same_origin({"Host": "127.0.0.1:8000", **headers}) is ours
+
+
+def test_an_upload_goes_into_no_temporary_file(app: flask.Flask, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(tempfile, name, full)
+        monkeypatch.setattr(f"werkzeug.formparser.{name}", full, raising=False)
+    large = np.random.default_rng(0).integers(0, 256, (500, 600, 3), np.uint8)  # 900 kB, which werkzeug would spool
+    stream = io.BytesIO()
+    Image.fromarray(large).save(stream, "PNG")
+    assert upload(app, stream.getvalue(), "noise.png").status_code == 200
 
 
 def test_every_answer_forbids_the_network_and_framing(app: flask.Flask):
@@ -130,11 +166,6 @@ def test_the_name_of_an_upload_is_not_used(app: flask.Flask, training_file: Path
     response = upload(app, training_file.read_bytes(), "../../<script>alert(1)</script>.jpg")
     assert response.status_code == 200
     assert "alert(1)" not in response.text
-
-
-def test_a_taken_port_is_explained(app: flask.Flask):
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="Pass another --port"):
-        listen("127.0.0.1", taken.getsockname()[1], app)
 
 
 def test_requests_at_once_are_all_answered(address: str, training_file: Path):
@@ -193,3 +224,12 @@ def test_a_picture_dropped_on_the_page_is_attributed_and_a_text_is_explained(
         page.execute_script(drop, base64.b64encode(b"no picture").decode())
         WebDriverWait(page, 60).until(lambda page: page.find_elements("css selector", "#answer .fault"))
         assert "not an image" in page.find_element("css selector", ".fault").text
+
+
+@browser.needs_browser
+def test_the_page_works_without_scripts(address: str, training_file: Path, tmp_path: Path):
+    with browser.chromium(tmp_path / "profile", scripts=False) as page:
+        page.get(address)
+        page.find_element("css selector", "input[type=file]").send_keys(str(training_file))
+        page.find_element("css selector", "button.ask").click()
+        assert "The nearest training paintings" in page.find_element("id", "answer").text
