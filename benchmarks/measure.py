@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from pipeline.workers.progress import tree_memory
+from pipeline.workers.memory import tree_memory
 
 RESULTS = Path("benchmarks/results")
 SAMPLE_SECONDS = 0.1  # each sample takes 3 ms of a core from what is measured

@@ -22,8 +22,9 @@ from pipeline.flags import Settings
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from pipeline.storage import files
 from pipeline.storage.lock import exclusive
+from pipeline.terminal.progress import Progress
+from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
-from pipeline.workers.progress import PeakMemory, Progress
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,14 +116,7 @@ def _embedded_gallery(settings: Settings) -> str:
         )
     folder = Path(settings.output_dir) / "gallery"
     with Progress("paint the embedded gallery", DEFAULT) as progress:
-        done = 0
-
-        def on_progress(painted: int, _: int) -> None:
-            nonlocal done
-            progress.add(painted - done)
-            done = painted
-
-        write_gallery(folder, workers=settings.workers, on_progress=on_progress)
+        write_gallery(folder, workers=settings.workers, on_progress=lambda painted, _: progress.reach(painted))
     return str(folder)
 
 

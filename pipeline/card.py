@@ -6,7 +6,6 @@ and say so, and of the shards only a few are read for samples: a card costs the 
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections import Counter, defaultdict
@@ -23,6 +22,7 @@ from pipeline.dataset.contract import VERSION, Artist, Contract
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.dataset.scheme import Scheme
+from pipeline.pages.html import data_uri, environment
 from pipeline.storage import files
 
 CARD_FILE = "card.html"
@@ -33,6 +33,7 @@ MOST_SAMPLES = 6  # crops of an artist
 MOST_SAMPLES_IN_ALL = 300  # at 3 to 5 kB each
 MOST_SHARDS = 8  # read for samples, but for artists of whom these hold nothing
 SAMPLE_SIDE = 96  # pixels
+SAMPLE_QUALITY = 85
 MOST_GROUPS = 60
 MOST_COPIES = 100
 MOST_REJECTS = 200
@@ -118,31 +119,26 @@ def write_card(folder: str, contract: Contract) -> None:
       OSError: a file is missing.
     """
     page = render_card(gather(folder, contract))
-    files.write(files.join(folder, CARD_FILE), [page.encode("utf-8", "backslashreplace")])
+    files.write_text(files.join(folder, CARD_FILE), page)
 
 
 def render_card(facts: Facts) -> str:
     """The page."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     contract = facts.contract
-    return environment.get_template(CARD_FILE).render(
-        facts=facts,
-        contract=contract,
-        scheme=contract.scheme,
-        what=_what(contract.scheme),
-        splits=[(split, contract.records(split), len(shards)) for split, shards in contract.splits.items()],
-        bytes=sum(shard.bytes for shards in contract.splits.values() for shard in shards),
-        most=max((sum(some.paintings) for some in facts.classes), default=0),
-        tallest=max((some.paintings for some in facts.short_sides), default=0),
-        parent=facts.folder.rstrip("/").removesuffix(f"/{contract.scheme.name}/{VERSION}"),
+    return (
+        environment(Path(__file__).with_name("templates"))
+        .get_template(CARD_FILE)
+        .render(
+            facts=facts,
+            contract=contract,
+            scheme=contract.scheme,
+            what=_what(contract.scheme),
+            splits=[(split, contract.records(split), len(shards)) for split, shards in contract.splits.items()],
+            bytes=sum(shard.bytes for shards in contract.splits.values() for shard in shards),
+            most=max((sum(some.paintings) for some in facts.classes), default=0),
+            tallest=max((some.paintings for some in facts.short_sides), default=0),
+            parent=facts.folder.rstrip("/").removesuffix(f"/{contract.scheme.name}/{VERSION}"),
+        )
     )
 
 
@@ -313,17 +309,14 @@ def _find(stream: BinaryIO, path: str, wanted: set[str], contract: Contract) -> 
         painting = record["painting_id"].decode()
         if painting in missing:
             missing.remove(painting)
-            yield record["label"][0], Sample(painting, _data_uri(record["image"], contract))
+            yield record["label"][0], Sample(painting, _picture(record["image"], contract))
 
 
-def _data_uri(image: bytes, contract: Contract) -> str:
+def _picture(image: bytes, contract: Contract) -> str:
     """A record's picture as a small JPEG within a data: URI."""
     side = contract.scheme.size
     if contract.encoding == "raw":
         picture = Image.frombytes("RGB", (side, side), image)
     else:
         picture = Image.open(io.BytesIO(image)).convert("RGB")
-    picture.thumbnail((SAMPLE_SIDE, SAMPLE_SIDE))
-    stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return data_uri(picture, SAMPLE_SIDE, SAMPLE_QUALITY)

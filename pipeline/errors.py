@@ -13,6 +13,10 @@ class DatasetError(MorelliError):
     """A dataset folder is not what it should be: missing, incomplete, or of another build."""
 
 
+class StorageError(MorelliError):
+    """A file or folder cannot be written: no room, no permission, or another process is at work there."""
+
+
 class DamagedShardError(DatasetError):
     """A shard's bytes are wrong. `path` and `offset` (bytes) say where."""
 

@@ -30,9 +30,9 @@ from pipeline.plan import Plan
 from pipeline.seal import rejects_csv
 from pipeline.shards import BUILD_FOLDER, Target
 from pipeline.storage import files
+from pipeline.terminal.progress import Progress
 from pipeline.workers import jobs
 from pipeline.workers.processes import preload
-from pipeline.workers.progress import Progress
 
 PLAN_FILE = "plan.json"
 RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md

@@ -100,7 +100,7 @@ def write_lot(job: str) -> dict[str, Any]:
       "paintings": how many there are in the lot; and what `finish_lot` needs.
 
     Raises:
-      DatasetError: the disk is full.
+      StorageError: the disk is full.
     """
     lot = json.loads(files.read(job))
     works = [Work(*fields) for fields in lot["works"]]
@@ -121,7 +121,7 @@ def finish_lot(result: Mapping[str, Any]) -> None:
     """Gives the shards of a lot their names, and then their receipts: nearly all of it is waiting for the disk.
 
     Raises:
-      DatasetError: the disk is full.
+      StorageError: the disk is full.
     """
     for path, temporary, receipt_address, receipt in result["written"]:
         files.finish(path, temporary)

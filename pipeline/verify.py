@@ -23,7 +23,7 @@ from pipeline.dataset.frames import read_frames
 from pipeline.errors import DamagedShardError, DatasetError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
 from pipeline.storage import files
-from pipeline.workers.progress import Progress
+from pipeline.terminal.progress import Progress
 
 AGAIN = "Run the same pipeline.build command again."
 REBUILD = "Delete it and run the same pipeline.build command again: only what is missing is written."

@@ -12,7 +12,6 @@ run on crops of the test split and held against the original before it gets its 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags
 
 from pipeline.errors import MorelliError
+from pipeline.storage import files
 
 if TYPE_CHECKING:
     import keras
@@ -69,37 +69,25 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
     expected = np.asarray(model(crops))
 
-    output.mkdir(parents=True, exist_ok=True)
     target = output / FILES[kind]
-    written = output / f".writing-{FILES[kind]}"
-    _remove(written)
     write, load = _FORMATS[kind]
-    try:
-        write(model, written)
-        found = load(written)(crops)
-    except ImportError as error:
-        _remove(written)
-        raise ExportError(
-            f'--format={kind} needs packages that are not installed: pip install "morelli[export]" ({error})'
-        ) from error
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE:  # NaN fails too
-        _remove(written)
-        raise ExportError(
-            f"The {kind} export differs from {MODEL} by up to {difference:.2g} in a score; at most {TOLERANCE} is "
-            "rounding. It was deleted. Versions of the converter and TensorFlow that do not fit are the usual cause."
-        )
-    _remove(target)
-    written.replace(target)
-    shutil.copyfile(run_dir / "labels.json", output / "labels.json")
+    with files.replacing(target) as written:
+        try:
+            write(model, written)
+            found = load(written)(crops)
+        except ImportError as error:
+            raise ExportError(
+                f'--format={kind} needs packages that are not installed: pip install "morelli[export]" ({error})'
+            ) from error
+        difference = float(np.abs(found - expected).max())
+        if not difference <= TOLERANCE:  # NaN fails too
+            raise ExportError(
+                f"The {kind} export differs from {MODEL} by up to {difference:.2g} in a score; at most {TOLERANCE} is "
+                "rounding. It was deleted. Versions of the converter and TensorFlow that do not fit are the usual "
+                "cause."
+            )
+    files.write(output / "labels.json", [(run_dir / "labels.json").read_bytes()])
     return target, difference
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 # --- Formats: how to write one, and how to load what was written as a function of crops ------------------------------

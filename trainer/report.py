@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from pipeline.dataset.contract import Contract, read_contract, resolve_dataset_dir
 from pipeline.errors import MorelliError
+from pipeline.storage import files
 from trainer.judging import leaks
 from trainer.judging.confusion import movements
 from trainer.judging.predictions import read as read_predictions
@@ -38,9 +39,7 @@ def write_report(run_dir: Path) -> Path:
     """
     page = render(run_dir)
     path = run_dir / REPORT
-    temporary = path.with_name(path.name + ".writing")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    files.write_text(path, page)
     return path
 
 

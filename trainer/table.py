@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MorelliError
+from pipeline.storage import files
 from trainer.run import outcomes
 from trainer.series import originals
 from trainer.series.recipe import FROM_NOTHING
@@ -30,9 +31,7 @@ def write_tables(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
     """Writes table.md, table.csv and table.html of these runs into a folder, and returns their rows."""
     found = rows(map(outcomes.read, run_dirs), originals.read())
     for name, text in (("table.md", markdown(found)), ("table.csv", spreadsheet(found)), ("table.html", page(found))):
-        temporary = folder / f".{name}.writing"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / name)
+        files.write_text(folder / name, text)
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline.atelier.gallery import DEFAULT, FEWEST, write_gallery
 from pipeline.atelier.painters import PAINTERS
 from pipeline.errors import MorelliError
+from pipeline.terminal.progress import Progress
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,15 +37,15 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     flags = _parser().parse_args(argv)
-    from tqdm import tqdm
-
     try:
-        with tqdm(total=flags.paintings, unit="painting", disable=None, leave=False) as bar:
-
-            def show(done: int, _: int) -> None:
-                bar.update(done - bar.n)
-
-            write_gallery(flags.output, flags.paintings, flags.seed, flags.defects, on_progress=show)
+        with Progress("paint", flags.paintings, stays=False) as progress:
+            write_gallery(
+                flags.output,
+                flags.paintings,
+                flags.seed,
+                flags.defects,
+                on_progress=lambda done, _: progress.reach(done),
+            )
     except MorelliError as error:
         print(error, file=sys.stderr)
         return 1

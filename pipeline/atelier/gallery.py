@@ -10,13 +10,11 @@ seed gives the same files byte for byte with the same numpy and Pillow on the sa
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from pipeline.atelier import painters
 from pipeline.atelier.painters import PAINTERS
 from pipeline.errors import InputError
 from pipeline.storage import files
+from pipeline.storage.lock import LOCK_FILE, exclusive
 from pipeline.workers.processes import deaf_to_interrupts, pool
 
 DEFAULT = 480  # paintings: the smallest class still has eight, and painting them takes half a minute on two cores
@@ -117,12 +116,14 @@ def write_gallery(
 
     Raises:
       InputError: the folder holds something else, or a value is out of range.
+      StorageError: it cannot be written to.
     """
     if seed < 0:
         raise InputError(f"Expected a seed of 0 or more. Received {seed}.")
     share = counts(paintings)
     asked = {"version": VERSION, "seed": seed, "paintings": paintings, "defects": defects}
-    with _locked(output):
+    _refuse_strangers(output)  # before a lock is left among them
+    with exclusive(output, "Another atelier", "--output", wait=True):
         _claim(output, asked)
         for stale in output.glob(f"images/images/*/{files.TEMPORARY}*"):
             stale.unlink()
@@ -147,23 +148,8 @@ def write_gallery(
             files.write(str(output / "artists.csv"), [table.encode()])
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds a folder, made if it is missing, for one writer at a time; the lock dies with its process."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise InputError(f"Cannot write a gallery to {folder}: {error.strerror}. Name another folder.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _claim(output: Path, asked: Mapping[str, int]) -> None:
-    """Marks a folder as holding this gallery. Raises InputError where it holds anything else."""
+    """Marks a folder as holding this gallery. Raises InputError where it holds another."""
     marker = output / MARKER
     if marker.exists():
         try:
@@ -177,14 +163,21 @@ def _claim(output: Path, asked: Mapping[str, int]) -> None:
             raise InputError(f"{output} holds another gallery ({differs}). Name another folder, or delete this one.")
         return
     files.remove_temporary(str(output))
-    strangers = sorted(path.name for path in output.iterdir())
-    if strangers:
+    files.write(str(marker), [json.dumps(asked).encode()])
+
+
+def _refuse_strangers(output: Path) -> None:
+    """Raises InputError where a folder holds files, and no gallery."""
+    if not output.is_dir():
+        return
+    names = sorted(path.name for path in output.iterdir())
+    strangers = [name for name in names if name != LOCK_FILE and not name.startswith(files.TEMPORARY)]
+    if strangers and not (output / MARKER).exists():  # looked for last: another atelier may be about to write it
         shown = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
         raise InputError(
             f"{output} holds files that are not of a gallery ({shown}). Name a folder that is new or empty; "
             "nothing of yours is overwritten."
         )
-    files.write(str(marker), [json.dumps(asked).encode()])
 
 
 def _perform(tasks: list[Task], workers: int) -> Iterator[None]:

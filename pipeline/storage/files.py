@@ -1,7 +1,8 @@
 """Reading and writing whole files, on local disks and on any file system that Beam knows (gs://, s3://, hdfs://).
 
-Local paths never import Beam, so that build workers start fast and stay small. Writes are atomic: bytes go to a
-temporary name beside the target, are flushed to the disk, and only then take the final name.
+Local paths never import Beam, so that build workers start fast and stay small. This is the one way in which the project
+writes a file. It is atomic: bytes go to a temporary name beside the target, are flushed to the disk, and only then take
+the final name; then the folder is flushed, so that the name, too, lasts through a power cut.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from pipeline.errors import DatasetError
+from pipeline.errors import StorageError
+from pipeline.storage.notes import note_once
 
 TEMPORARY = ".tmp-"  # within a temporary name; what a killed build left behind is found by it
+_KEPT = 100  # bytes of a name that its temporary name repeats, at its end: file systems allow 255 in all
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # what shares answer to fsync
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_remote(path: str) -> bool:
@@ -44,14 +49,20 @@ def read(path: str) -> bytes:
         return stream.read()
 
 
-def write(path: str, pieces: Iterable[bytes]) -> None:
+def write(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
     """Writes a file that is there whole or not at all; parent folders are made.
 
     Raises:
-      DatasetError: the disk is full, or the file cannot be written; nothing is left behind under any name.
+      StorageError: the disk is full, or the file cannot be written; nothing is left behind under any name.
       OSError: a fault of another file system.
     """
+    path = os.fspath(path)
     finish(path, begin(path, pieces))
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text as UTF-8, names that are not UTF-8 escaped with backslashes. Raises what `write` does."""
+    write(path, [text.encode("utf-8", "backslashreplace")])
 
 
 def begin(path: str, pieces: Iterable[bytes]) -> str:
@@ -60,9 +71,14 @@ def begin(path: str, pieces: Iterable[bytes]) -> str:
     Returns:
       That name, for `finish`.
     """
-    folder, _, name = path.rpartition("/")
-    temporary = join(folder or ".", f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{name}")
-    (_begin_remote if is_remote(path) else _begin_local)(path, folder or ".", temporary, pieces)
+    temporary = _temporary(path)
+    if is_remote(path):
+        _begin_remote(temporary, pieces)
+        return temporary
+    with _nothing_left(path, temporary):
+        Path(temporary).parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb", buffering=1 << 20) as opened:
+            opened.writelines(pieces)
     return temporary
 
 
@@ -75,52 +91,119 @@ def finish(path: str, temporary: str) -> None:
         systems.rename([temporary], [path])
         return
     with _nothing_left(path, temporary):
-        _sync(temporary)
-        Path(temporary).replace(path)
-        _sync(os.path.dirname(path) or ".")  # so that the name, too, lasts through a power cut
+        _sync_all(temporary)
+        _rename(temporary, path)
+        sync(os.path.dirname(path) or ".")
 
 
-def _begin_local(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
-    with _nothing_left(path, temporary):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb", buffering=1 << 20) as stream:
-            stream.writelines(pieces)
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Lends a temporary local path of the same suffix, to libraries that write files, or whole folders, themselves.
+
+    What lies there at the end of the `with` block gets its own name. After an exception it is deleted.
+
+    Raises:
+      StorageError: as `write` does, for an OSError of the block that names no other file.
+    """
+    target, temporary = str(path), _temporary(str(path))
+    with _nothing_left(target, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield Path(temporary)
+    finish(target, temporary)
+
+
+@contextmanager
+def stream(path: Path) -> Iterator[BinaryIO]:
+    """`replacing` as a stream to write to."""
+    with replacing(path) as temporary, temporary.open("wb") as opened:
+        yield opened
+
+
+def _temporary(path: str) -> str:
+    """A new name beside a file, which keeps its suffix."""
+    name = path.rpartition("/")[2]
+    kept = os.fsdecode(os.fsencode(name)[-_KEPT:])
+    return f"{path.removesuffix(name)}{TEMPORARY}{uuid.uuid4().hex[:8]}-{kept}"
 
 
 @contextmanager
 def _nothing_left(path: str, temporary: str) -> Iterator[None]:
-    """Removes the temporary file where writing fails, and says why it did."""
+    """Removes what has the temporary name where writing fails, and says why it did."""
     try:
         yield
     except BaseException as error:
         with suppress(OSError):  # there is none, in a folder that could not be made
-            Path(temporary).unlink()
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DatasetError(
-                f"No room left to write {path} ({error.strerror}). Free some space, or pass another --output_dir, "
+            _delete(temporary)
+        if not isinstance(error, OSError) or _names_another(error, path, temporary):
+            raise
+        if error.errno in _NO_ROOM:
+            raise StorageError(
+                f"No room left to write {path} ({error.strerror}). Free some space, or name a folder on another disk, "
                 "and run the same command again: what is finished is kept."
             ) from error
-        if isinstance(error, OSError):
-            raise DatasetError(
-                f"{path} cannot be written ({error.strerror or error}). Mend that, and run again."
-            ) from error
-        raise
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}). Fix that, and run again.") from error
 
 
-def _begin_remote(path: str, folder: str, temporary: str, pieces: Iterable[bytes]) -> None:
+def _names_another(error: OSError, path: str, temporary: str) -> bool:
+    """Whether an error is of a file that is neither of these, nor a folder above them."""
+    if not isinstance(error.filename, str | bytes):
+        return False
+    named = os.path.abspath(os.fsdecode(error.filename)).rstrip("/") + "/"
+    return not any(f"{os.path.abspath(ours)}/".startswith(named) for ours in (path, temporary))
+
+
+def _begin_remote(temporary: str, pieces: Iterable[bytes]) -> None:
     systems = _beam()
+    folder = temporary.rpartition("/")[0]
     if not systems.exists(folder):  # object stores have no folders, and take this as a no-op
         systems.mkdirs(folder)
-    with systems.create(temporary, "application/octet-stream", "uncompressed") as stream:
+    with systems.create(temporary, "application/octet-stream", "uncompressed") as opened:
         for piece in pieces:
-            stream.write(piece)
+            opened.write(piece)
 
 
-def _sync(path: str) -> None:
-    """Waits until what a file or a folder holds is on the disk."""
+def _rename(temporary: str, path: str) -> None:
+    """Gives a file or a folder its name. A folder cannot take the place of another at once: that one moves away."""
+    old = _temporary(path)
+    if is_folder := os.path.isdir(temporary):
+        with suppress(FileNotFoundError):
+            os.rename(path, old)
+    os.replace(temporary, path)
+    if is_folder and os.path.lexists(old):
+        _delete(old)
+
+
+def _delete(path: str) -> None:
+    """Deletes a file, a link, or a folder with all in it."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _sync_all(path: str) -> None:
+    """Waits until a file, or a folder with all in it, is on the disk."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            sync(os.path.join(folder, name))
+        if folder != path:
+            sync(folder)
+    sync(path)
+
+
+def sync(path: str) -> None:
+    """Waits until what a file or a folder holds is on the disk, as far as its file system lets one wait."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+        note_once(
+            "sync",
+            f"the file system of {os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))} cannot say "
+            f"when a file is on its disk ({error.strerror}). A power cut may cost what was written last.",
+        )
     finally:
         os.close(descriptor)
 
@@ -154,13 +237,13 @@ def remove(path: str) -> None:
 
 
 def remove_tree(folder: str) -> None:
-    """Deletes a folder and all in it."""
+    """Deletes a folder and all in it; of a link to a folder, the link."""
     if is_remote(folder):
         (match,) = _beam().match([join(folder, "**")])
         if paths := [meta.path for meta in match.metadata_list]:
             _beam().delete(paths)
     else:
-        shutil.rmtree(folder)
+        _delete(folder)
 
 
 def remove_temporary(folder: str) -> int:

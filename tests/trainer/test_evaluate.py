@@ -128,7 +128,7 @@ def test_a_failed_evaluation_leaves_no_half_written_file(judged_run: Path, judge
         evaluate_run(run_dir, broken, 64, {})
     assert not (run_dir / "predictions.parquet").exists()
     assert not (run_dir / "results.json").exists()
-    assert not list(run_dir.glob("*.writing"))
+    assert not list(run_dir.glob(".tmp-*"))
 
 
 def test_a_damaged_shard_is_named_with_its_offset(judged_run: Path, judged_dataset: Path, tmp_path: Path):

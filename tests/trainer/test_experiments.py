@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ import pytest
 from pipeline.dataset.contract import read_contract
 from pipeline.dataset.scheme import Scheme
 from pipeline.errors import DatasetError, InputError
+from pipeline.storage.lock import exclusive
 from tests.datasets import make_dataset
 from tests.runs import paint
 from trainer import config, experiments
@@ -149,12 +149,8 @@ def test_a_dataset_that_cannot_be_built_fails_its_runs_with_the_builders_words(t
 
 def test_a_second_runner_waits_for_what_the_first_left_behind(tmp_path: Path) -> None:
     recipes = write_recipes(tmp_path / "recipes", only=GOOD)
-    descriptor = os.open(tmp_path, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with exclusive(tmp_path):
         code, _, err = finish(start(f"--recipes={recipes}", f"--runs={tmp_path}"))
-    finally:
-        os.close(descriptor)
     assert code == 1
     assert "Another trainer.experiments" in err
 
@@ -275,7 +271,7 @@ def test_a_command_hears_of_a_signal_once_and_may_take_its_time(tmp_path: Path) 
         "signal.signal(signal.SIGTERM, leave); print('ready', flush=True); time.sleep(60)"
     )
     log = tmp_path / "log.txt"
-    with launch.exclusive(tmp_path / "runs") as lock, Interrupts() as interrupts:
+    with exclusive(tmp_path / "runs") as lock, Interrupts() as interrupts:
 
         def waiting() -> None:
             if launch.last_line(log) == "ready" and not interrupts.signal:

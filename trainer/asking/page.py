@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 import flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from pipeline.pages.html import data_uri
 from pipeline.pictures.decode import ImageError
 from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
 from trainer.judging.references import Reference
 from trainer.pages.html import environment
-from trainer.pages.likenesses import data_uri, thumbnail
+from trainer.pages.likenesses import QUALITY, thumbnail
 from trainer.pages.plots import whisker
 
 UPLOAD_MIB = 32
@@ -72,10 +73,10 @@ def answer(attributor: Attributor, data: bytes) -> Answer:
     drawn = ""
     if attributor.expertise.scheme.kind == "crop":
         page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
-        drawn = data_uri(page, SHOWN)
+        drawn = data_uri(page, SHOWN, QUALITY)
     return Answer(
         attribution,
-        data_uri(picture.painting.image, SHOWN),
+        data_uri(picture.painting.image, SHOWN, QUALITY),
         drawn,
         tuple((near, _seen(near)) for near in attribution.nearest),
     )

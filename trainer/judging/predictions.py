@@ -8,14 +8,15 @@ split skips the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.storage import files
 from trainer.run.folder import RunError
 
 FILE = "predictions.parquet"
@@ -36,23 +37,11 @@ def _schema(artists: int) -> pa.Schema:
     )
 
 
-class AtomicParquet:
-    """A ParquetWriter under a temporary name; the file gets its own name when it is whole, and else vanishes."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path = path
-        self._temporary = path.with_name(path.name + ".writing")
-        self._writer = pq.ParquetWriter(self._temporary, schema)
-
-    def __enter__(self) -> pq.ParquetWriter:
-        return self._writer
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._writer.close()
-        if error is None:
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink()
+@contextmanager
+def whole_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A ParquetWriter of a file that is there whole at the end, or not at all."""
+    with files.replacing(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        yield writer
 
 
 class Predictions:
@@ -60,7 +49,7 @@ class Predictions:
 
     def __init__(self, run_dir: Path, artists: int) -> None:
         self._schema = _schema(artists)
-        self._file = AtomicParquet(run_dir / FILE, self._schema)
+        self._file = whole_parquet(run_dir / FILE, self._schema)
 
     def __enter__(self) -> Predictions:
         self._writer = self._file.__enter__()

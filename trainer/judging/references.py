@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainer.judging.predictions import AtomicParquet
+from trainer.judging.predictions import whole_parquet
 from trainer.run.folder import RunError
 
 FILE = "references.parquet"
@@ -49,7 +49,7 @@ class ReferenceWriter:
                 ("embedding", pa.list_(pa.float16(), features)),
             ]
         )
-        self._file = AtomicParquet(run_dir / FILE, self._schema)
+        self._file = whole_parquet(run_dir / FILE, self._schema)
         self._paths = paths
         self._waiting: list[tuple[str, int, np.ndarray]] = []
 

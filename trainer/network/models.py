@@ -18,6 +18,7 @@ import keras
 import tensorflow as tf
 
 from pipeline.errors import InputError
+from pipeline.storage import files
 from trainer.network.resnet8 import ResNet8
 
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # blue, green, red: ImageNet's, as in keras.applications.imagenet_utils
@@ -197,13 +198,12 @@ def load_backbone(network: Network, name: str, weights: str) -> None:
 
 
 def save(model: keras.Model, design: Design, path: Path) -> None:
-    """Writes a model as float32 under a temporary name, then renames it.
+    """Writes a model as float32, whole or not at all.
 
     A model trained in mixed precision or spread over devices is copied into a plain float32 one first: its variables
     are float32 anyway, and who loads it on a CPU would find half precision slow.
     """
     copy = build(design).model
     copy.set_weights(model.get_weights())
-    temporary = path.with_name(f".{path.stem}.tmp.keras")
-    copy.save(temporary)
-    temporary.replace(path)
+    with files.replacing(path) as temporary:
+        copy.save(temporary)

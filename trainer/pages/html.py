@@ -6,18 +6,14 @@ from pathlib import Path
 
 import jinja2
 
+from pipeline.pages import html
+
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def environment() -> jinja2.Environment:
-    """Templates of this package, everything put into them escaped."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """Templates of this package, and what they show numbers with."""
+    made = html.environment(_TEMPLATES)
     made.filters["percent"] = percent
     made.filters["between"] = between
     return made

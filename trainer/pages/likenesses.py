@@ -5,9 +5,7 @@ Whatever is embedded is a small JPEG made here; no file's bytes, names or profil
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline.pages.html import data_uri
 from pipeline.pictures.decode import ImageError, decode
 from trainer.pages.plots import Patch
 from trainer.run.folder import PAINTINGS
@@ -23,16 +22,6 @@ from trainer.run.folder import PAINTINGS
 LONGEST = 240  # pixels of a thumbnail's longer side
 LONGEST_CROP = 64
 QUALITY = 70
-
-
-def data_uri(image: Image.Image, longest: int = LONGEST) -> str:
-    """An RGB image as a JPEG data URI, `longest` pixels on its longer side or less."""
-    small = image.copy()
-    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    small.info.clear()
-    stream = io.BytesIO()
-    small.save(stream, "JPEG", quality=QUALITY)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
 
 
 def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
@@ -52,7 +41,7 @@ def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
         painting = decode(data, at_least=LONGEST)
     except ImageError:
         return None
-    return data_uri(painting.image), (painting.width, painting.height)
+    return data_uri(painting.image, LONGEST, QUALITY), (painting.width, painting.height)
 
 
 @dataclass(slots=True)
@@ -94,6 +83,6 @@ def _crops(dataset_dir: Path, split: str, wanted: Collection[str]) -> Iterator[t
     for batch in evaluation_batches(dataset_dir, split, 256).as_numpy_iterator():
         ids = [name.decode("ascii") for name in batch["painting_id"]]
         for row in np.flatnonzero([name in wanted for name in ids]):
-            uri = data_uri(Image.fromarray(batch["image"][row]), LONGEST_CROP)
+            uri = data_uri(Image.fromarray(batch["image"][row]), LONGEST_CROP, QUALITY)
             left, top, right, bottom = map(float, batch["crop_box"][row])
             yield ids[row], Patch((left, top, right, bottom), uri)

@@ -9,6 +9,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from pipeline.storage import files
+
 _BLUE, _VERMILION, _GREEN = "#0072b2", "#d55e00", "#009e73"  # Okabe and Ito's, apart for colour-blind eyes
 
 
@@ -36,4 +38,5 @@ def draw(history: Sequence[dict[str, Any]], path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
+    with files.stream(path) as stream:
+        figure.savefig(stream, dpi=120, format="png")

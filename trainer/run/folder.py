@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.dataset.contract import Contract
 from pipeline.errors import MorelliError
+from pipeline.storage import files
 
 MODEL = "best.keras"
 RESULTS = "results.json"
@@ -42,11 +43,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes JSON (never NaN, which is not JSON) to a temporary name, then renames it."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    temporary = path.with_name(path.name + ".writing")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Writes JSON (never NaN, which is not JSON), whole or not at all."""
+    files.write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.dataset.contract import Contract
+from pipeline.storage import files
 from trainer.config import Config
 from trainer.run import curves
 from trainer.run.folder import write_json
@@ -21,8 +22,7 @@ _PACKAGES = ("keras", "numpy")
 
 def write_command(folder: Path, config: Config) -> None:
     """flags.txt, which reproduces the run, and flags.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "flags.txt").write_text(config.to_flags(), encoding="utf-8")
+    files.write_text(folder / "flags.txt", config.to_flags())
     write_json(folder / "flags.json", config.to_dict())
 
 
@@ -56,9 +56,7 @@ def write_run(folder: Path, contract: Contract, dataset: Path, parameters: int, 
 def write_history(folder: Path, history: Sequence[dict[str, Any]]) -> None:
     """metrics.jsonl, whole: an epoch that is trained again after a kill does not stand in it twice."""
     text = "".join(json.dumps(line) + "\n" for line in history)
-    temporary = folder / "metrics.jsonl.writing"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(folder / "metrics.jsonl")
+    files.write_text(folder / "metrics.jsonl", text)
 
 
 def write_curves(folder: Path, history: Sequence[dict[str, Any]]) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trainer.run.folder import RunError
 from trainer.training.interrupts import Interrupts
 
 _POLL = 1.0  # seconds
@@ -19,41 +16,16 @@ _LONGEST = 400  # characters of an error that go into a table
 _NOISE = re.compile(r"\s*$|[IW]\d{4} \d|WARNING: All log messages before absl|Pass --help")
 
 
-@contextmanager
-def exclusive(folder: Path) -> Iterator[int]:
-    """Holds a folder, made if it is missing; yields the lock, which processes given it hold too, to their own end.
-
-    So a runner that was killed cannot be followed by another while what it started still trains.
-
-    Raises:
-      RunError: somebody else holds it.
-    """
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"Another trainer.experiments, or a run that one has left behind, works in {folder}. "
-                "Wait until it ends, or pass another --runs."
-            ) from None
-        yield lock
-    finally:
-        os.close(lock)
-
-
 def launch(
-    command: Sequence[str], log: Path, lock: int, interrupts: Interrupts, waiting: Callable[[], None]
+    command: Sequence[str], log: Path, lock: tuple[int, ...], interrupts: Interrupts, waiting: Callable[[], None]
 ) -> str | None:
     """Runs a command to its end.
 
     Args:
       command: the program and its arguments.
       log: where its output goes, after what is there.
-      lock: of `exclusive`.
+      lock: of `storage.lock.exclusive`. The command holds it, too, to its own end: a runner that was killed cannot be
+        followed by another while what it started still trains.
       interrupts: entered. Once a signal is noted, the command gets SIGTERM, and the time to save its state.
       waiting: called every second.
 
@@ -68,7 +40,7 @@ def launch(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            pass_fds=(lock,),
+            pass_fds=lock,
             start_new_session=True,  # a terminal sends Ctrl-C to all of a session; this one is told by us, once
         )
     told = False

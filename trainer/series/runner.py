@@ -6,21 +6,25 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.contract import read_contract
 from pipeline.dataset.scheme import Scheme
 from pipeline.errors import MorelliError
+from pipeline.storage.lock import exclusive
+from pipeline.terminal.progress import Progress
 from trainer.run import outcomes
 from trainer.run.outcomes import Outcome
 from trainer.series import forecast, provision
-from trainer.series.board import Board
-from trainer.series.launch import exclusive, last_line, launch
+from trainer.series.launch import last_line, launch
 from trainer.series.provision import Source
 from trainer.series.recipe import Recipe
 from trainer.table import duration, markdown, write_tables
 from trainer.training.interrupts import Interrupts
+
+_PLAIN_SECONDS = 60.0  # between lines where no terminal shows a bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +95,17 @@ def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, sourc
     Raises:
       MorelliError: nothing could be begun.
     """
-    board = Board()
-    with exclusive(runs) as lock, Interrupts() as interrupts:
-        series = Series(plan(recipes, seeds, datasets, runs), datasets, runs, lock, interrupts, board)
-        try:
-            series.build([each.scheme for each in recipes], source)
-            for number in range(len(series.experiments)):
-                if interrupts.signal:
-                    break
-                series.perform(number)
-        finally:
-            board.close()
+    with (
+        exclusive(runs, "Another trainer.experiments, or a run that one has left behind,", "--runs") as lock,
+        Interrupts() as interrupts,
+        Progress("experiments", 1, "", every=_PLAIN_SECONDS, stays=False) as progress,
+    ):
+        series = Series(plan(recipes, seeds, datasets, runs), datasets, runs, lock, interrupts, progress)
+        series.build([each.scheme for each in recipes], source)
+        for number in range(len(series.experiments)):
+            if interrupts.signal:
+                break
+            series.perform(number)
     if any(outcomes.is_run(each.run_dir) for each in series.experiments):
         print(markdown(write_tables(outcomes.find([runs]), runs)))
         print(f"Tables: {runs / 'table.md'}, {runs / 'table.csv'}, {runs / 'table.html'}")
@@ -122,7 +126,7 @@ class Series:
       datasets: folder of datasets.
       folder: of runs and tables.
       lock: of that folder.
-      interrupts, board: who may ask for an end, and where progress is shown.
+      interrupts, progress: who may ask for an end, and where progress is shown.
       unbuilt: scheme -> why there is no dataset of it.
       ended: numbers of the experiments that are finished or have failed.
       failed: title and error of the latter.
@@ -132,9 +136,9 @@ class Series:
     experiments: Sequence[Experiment]
     datasets: Path
     folder: Path
-    lock: int
+    lock: tuple[int, ...]
     interrupts: Interrupts
-    board: Board
+    progress: Progress
     unbuilt: dict[Scheme, str] = field(default_factory=dict)
     ended: set[int] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
@@ -146,10 +150,8 @@ class Series:
         log = self.datasets / "build.log"
         names = ", ".join(scheme.name for scheme in absent)
         for command in provision.commands(absent, self.datasets, source):
-            self.board.say(f"Builds {names}: python {' '.join(command[1:])} (log: {log})")
-            error = launch(
-                command, log, self.lock, self.interrupts, lambda: self.board.show(0.0, last_line(log), "datasets first")
-            )
+            self.progress.say(f"Builds {names}: python {' '.join(command[1:])} (log: {log})")
+            error = launch(command, log, self.lock, self.interrupts, partial(self._show_log, log))
             if error is not None:
                 self.unbuilt = {scheme: f"{scheme.name} could not be built: {error}" for scheme in absent}
                 return
@@ -164,12 +166,12 @@ class Series:
             if self._is_finished(experiment, before):
                 outcomes.clear_failure(folder)
                 self.ended.add(number)
-                self.board.say(f"{title}: finished before")
+                self.progress.say(f"{title}: finished before")
                 return
             error = too_long(before, experiment.settings)
         if error is None:
             outcomes.clear_failure(folder)
-            self.board.say(f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.log})")
+            self.progress.say(f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.log})")
             error = self._train(number, experiment)
             if self.interrupts.signal:
                 return
@@ -177,7 +179,7 @@ class Series:
         if error is not None:
             outcomes.write_failure(folder, error, experiment.recipe.scheme, experiment.settings)
             self.failed[title] = error
-            self.board.say(f"{title}: FAILED: {error}")
+            self.progress.say(f"{title}: FAILED: {error}")
         write_tables(outcomes.find([self.folder]), self.folder)
 
     def _is_finished(self, experiment: Experiment, before: Outcome) -> bool:
@@ -192,18 +194,21 @@ class Series:
         took = time.monotonic() - begun
         if error is None:
             self.around.append(max(0.0, took - (seconds_trained(experiment.run_dir) - trained)))
-            self.board.say(f"{experiment.title}: finished in {duration(took)}")
+            self.progress.say(f"{experiment.title}: finished in {duration(took)}")
         return error
+
+    def _show_log(self, log: Path) -> None:
+        self.progress.reach(0.0, "datasets first", last_line(log))
 
     def _show(self, number: int) -> None:
         """Shows where the run under way is, and how much is left."""
         parts = [part(each, at in self.ended) for at, each in enumerate(self.experiments)]
         left = forecast.seconds_left(parts, self.around)
         experiment = self.experiments[number]
-        self.board.show(
+        self.progress.reach(
             forecast.share_done(parts),
-            f"run {number + 1} of {len(parts)}, {experiment.title}: {last_line(experiment.log)[:60]}",
             f"about {duration(left)} left" if left is not None else "time left not known yet",
+            f"run {number + 1} of {len(parts)}, {experiment.title}: {last_line(experiment.log)[:60]}",
         )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import MorelliError
+from pipeline.storage import files
 
 _STATE = "state"
 
@@ -54,16 +54,10 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
             f"After step {step}, {broken[0]} holds values that are not finite; the state is not worth keeping. "
             f"The last good one is {newest_path(folder) or 'lost: no checkpoint was written before'}."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, step)
-    temporary = path.with_suffix(".tmp")
     content: dict[str, Any] = {_STATE: np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}
-    with temporary.open("wb") as stream:
+    with files.stream(path) as stream:
         np.savez(stream, **content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    sync_folder(folder)
     for old in _paths(folder)[keep:]:
         old.unlink()
     return path
@@ -111,15 +105,6 @@ def newest(folder: Path) -> Checkpoint | None:
             f"None of the {len(paths)} checkpoints in {folder} can be read. Move the folder away to start anew."
         )
     return None
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _paths(folder: Path) -> list[Path]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import resource
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from pipeline.terminal.progress import Progress
 from trainer.training.counters import Counters
 
 _INPUT_BOUND = 0.1  # share of the time spent waiting for data from which it is worth telling
-_PLAIN_SECONDS = 30.0  # between lines where no terminal shows a bar
+PLAIN_SECONDS = 30.0  # between lines where no terminal shows a bar
 
 
 def peak_rss_mib() -> float:
@@ -39,34 +36,10 @@ def input_bound(fraction: float, shuffle_mib: int, augment: str, resized_crop: b
     return f"Input-bound: {fraction:.0%} of the time went by waiting for data. {'; '.join(cures).capitalize()}."
 
 
-class Line:
-    """The live line of an epoch: a bar on a terminal, a line now and then elsewhere."""
-
-    def __init__(self, epoch: int, epochs: int, steps: int, done: int, quiet: bool) -> None:
-        self._title = f"epoch {epoch}/{epochs}"
-        self._steps = steps
-        self._quiet = quiet
-        self._shown = time.monotonic()
-        live = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(total=steps, initial=done, desc=self._title, unit="step", leave=False) if live else None
-
-    def show(self, progress: Counters) -> None:
-        """Called after every step."""
-        if self._quiet:
-            return
-        text = f"loss {progress.train_loss:.3f}, top-1 {progress.train_top1:.3f}"
-        speed = progress.speed()
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"{text}, {speed['examples_per_second']:.0f}/s", refresh=False)
-            self._bar.update()
-        elif time.monotonic() - self._shown > _PLAIN_SECONDS:
-            self._shown = time.monotonic()
-            print(f"{self._title}: step {progress.batch}/{self._steps}, {text}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Takes the bar away."""
-        if self._bar is not None:
-            self._bar.close()
+def show(line: Progress, at: Counters) -> None:
+    """Brings the live line of an epoch up to date; called after every step."""
+    rate = at.speed()["examples_per_second"]
+    line.reach(at.batch, f"loss {at.train_loss:.3f}, top-1 {at.train_top1:.3f}, {rate:.0f}/s")
 
 
 def epoch_line(line: dict[str, Any], epochs: int) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.terminal.progress import Progress
 from trainer.config import Config
 from trainer.data.stream import damage_named, evaluation_batches, training_batches
 from trainer.errors import InterruptedRunError, NotFiniteError
@@ -24,7 +25,7 @@ from trainer.run.written import write_command, write_curves, write_events, write
 from trainer.training import checkpoint
 from trainer.training.counters import throughput
 from trainer.training.interrupts import Interrupts
-from trainer.training.line import Line, epoch_line, input_bound, peak_rss_mib
+from trainer.training.line import PLAIN_SECONDS, epoch_line, input_bound, peak_rss_mib, show
 from trainer.training.run import Run, assemble, restore, save
 
 
@@ -78,8 +79,16 @@ def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> No
     config, at = run.config, run.progress
     total = run.stream.steps_per_epoch
     frozen = at.epoch < config.freeze_epochs
-    line = Line(at.epoch + 1, config.epochs, total, at.batch, quiet=not run.place.is_chief)
-    with damage_named(run.stream.folder, run.stream.contract, "train"):
+    line = Progress(
+        f"epoch {at.epoch + 1}/{config.epochs}",
+        total,
+        "step",
+        done=at.batch,
+        every=PLAIN_SECONDS,
+        stays=False,
+        quiet=not run.place.is_chief,
+    )
+    with line, damage_named(run.stream.folder, run.stream.contract, "train"):
         while at.batch < total:
             started = time.perf_counter()
             batch = next(batches)
@@ -99,12 +108,11 @@ def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> No
                 at.timed += result.examples
                 at.waited += waited
                 at.seconds += time.perf_counter() - started
-            line.show(at)
+            show(line, at)
             if update and result.stop_asked:
                 _stop(run, interrupts)
             if update and result.save_asked:
                 save(run)
-    line.close()
 
 
 def _is_due(run: Run) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.dataset.contract import SPLITS, Contract, read_contract, resolve_dataset_dir
 from pipeline.errors import DatasetError
+from pipeline.storage import files
 from trainer.config import Config, differences
 from trainer.data.stream import Stream, check_shards, count_classes
 from trainer.network import models
@@ -212,10 +213,11 @@ def _class_totals(config: Config, folder: Path, stream: Stream) -> np.ndarray | 
 def _class_counts(folder: Path, dataset: Path, contract: Contract) -> np.ndarray:
     """`input.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
     path = folder / f"class_counts-{contract.fingerprint[:16]}.npy"
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, EOFError):
         return np.load(path)
     counts = count_classes(dataset, contract)
-    np.save(path, counts)
+    with files.stream(path) as stream:
+        np.save(stream, counts)
     return counts
 
 

@@ -21,10 +21,11 @@ from PIL import Image, ImageCms
 from pipeline.atelier import defects, painters
 from pipeline.atelier.__main__ import main
 from pipeline.atelier.gallery import DEFAULT, MARKER, counts, folder_name, jpeg, relative_path, write_gallery
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
 from pipeline.gallery import names
 from pipeline.pictures.decode import ImageError, decode
 from pipeline.storage import files
+from pipeline.storage.lock import LOCK_FILE
 
 FEW = 3 * len(painters.PAINTERS)
 
@@ -33,7 +34,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != LOCK_FILE  # which says who paints, and is no part of the gallery
     }
 
 
@@ -178,7 +179,7 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path):
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "gallery").write_text("a file")
-    with pytest.raises(InputError, match="Name another folder"):
+    with pytest.raises(StorageError, match="Pass a folder of your own as --output"):
         write_gallery(tmp_path / "gallery", paintings=FEW)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.terminal.progress import Progress
 from tests.datasets import make_dataset
 from tests.trainer.test_main import config
 from trainer.config import Config
@@ -23,7 +24,7 @@ from trainer.network import models
 from trainer.training import checkpoint, loop, preflight, run
 from trainer.training.counters import Counters
 from trainer.training.interrupts import Interrupts
-from trainer.training.line import Line, input_bound
+from trainer.training.line import input_bound
 from trainer.training.loop import train
 from trainer.training.run import Run, restore
 
@@ -69,17 +70,17 @@ def step(run: Run, batch: tuple[tf.Tensor, tf.Tensor], frozen: bool = False) -> 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """As if SIGTERM came during the `steps`-th step of this process."""
-    show = Line.show
+    show = loop.show
     shown = 0
 
-    def counting(self: Line, at: Counters) -> None:
+    def counting(line: Progress, at: Counters) -> None:
         nonlocal shown
         shown += 1
-        show(self, at)
+        show(line, at)
         if shown == steps:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(Line, "show", counting)
+    monkeypatch.setattr(loop, "show", counting)
 
 
 def digest(run_dir: Path) -> dict[str, bytes]:
