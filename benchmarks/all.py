@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks import charts
 from benchmarks.measure import NAMES, RESULTS, table
+from pipeline.storage import files
 
 BENCHMARKS = ("build", "read", "train", "restart")
 DOCS = Path("docs")
@@ -79,8 +80,7 @@ def main() -> None:
     rows = [[what, seen, "holds" if holds else "MISSED"] for what, seen, holds in targets(results)]
     summary = table(["target", "measured", ""], rows)
     print(f"\n{summary}\n")
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "table.md").write_text("\n".join(["# Benchmarks\n", summary, "", *texts]))
+    files.write_text(RESULTS / "table.md", "\n".join(["# Benchmarks\n", summary, "", *texts]))
     paths = charts.draw(results, RESULTS if flags.quick else DOCS)
     print(f"written to {RESULTS / 'table.md'}, {', '.join(map(str, paths))}")
     if failed:

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from benchmarks.measure import NAMES
+from pipeline.storage import files
 
 OURS, OTHERS, LINE, TEXT = "#c8553d", "#9aa5b1", "#8a8f98", "#7b818a"  # read on white and on dark alike
 WIDTH = 7.2  # inches
@@ -153,4 +154,5 @@ def _figure(height: float, title: str) -> tuple[Figure, Any]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, format="svg", metadata={"Date": None})
+    with files.stream(path) as stream:
+        figure.savefig(stream, format="svg", metadata={"Date": None})

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from pipeline.storage import files
 from pipeline.workers.memory import tree_memory
 
 RESULTS = Path("benchmarks/results")
@@ -133,12 +134,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def save(name: str, results: dict[str, Any]) -> Path:
     """Writes results, with what they were measured on, to benchmarks/results/NAME.json."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
     machine = {
         "python": platform.python_version(),
         "cores": psutil.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine, **results}, indent=1) + "\n")
+    files.write_text(path, json.dumps({"machine": machine, **results}, indent=1) + "\n")
     return path

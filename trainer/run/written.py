@@ -21,7 +21,8 @@ _PACKAGES = ("keras", "numpy")
 
 
 def write_command(folder: Path, config: Config) -> None:
-    """flags.txt, which reproduces the run, and flags.json."""
+    """flags.txt, which reproduces the run, and flags.json; what a killed run left half-written is removed."""
+    files.remove_temporary(str(folder))
     files.write_text(folder / "flags.txt", config.to_flags())
     write_json(folder / "flags.json", config.to_dict())
 

@@ -58,6 +58,7 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
     content: dict[str, Any] = {_STATE: np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}
     with files.stream(path) as stream:
         np.savez(stream, **content)
+    files.remove_temporary(str(folder))  # of one that was killed while it wrote
     for old in _paths(folder)[keep:]:
         old.unlink()
     return path

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import StorageError
 from trainer.training import checkpoint
 from trainer.training.checkpoint import CheckpointError
 
@@ -86,3 +90,37 @@ def test_a_state_that_is_not_finite_is_never_written(tmp_path: Path, bad: float)
     with pytest.raises(CheckpointError, match=rf"After step 2, kernel .* {good}"):
         checkpoint.write(tmp_path, 2, {**ARRAYS, "kernel": np.array([1.0, bad])}, STATE, keep=2)
     assert list(tmp_path.iterdir()) == [good]
+
+
+def test_a_checkpoint_is_written_on_a_share_that_cannot_sync_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert checkpoint.read(checkpoint.write(tmp_path, 12, ARRAYS, STATE, keep=2)).state == STATE
+
+
+def test_no_room_for_a_checkpoint_is_a_sentence_and_keeps_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=2)
+
+    def full(stream: object, **arrays: np.ndarray) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(StorageError, match="No room left"):
+        checkpoint.write(tmp_path, 2, ARRAYS, STATE, keep=2)
+    assert list(tmp_path.iterdir()) == [before]
+
+
+def test_what_a_kill_left_half_written_goes_with_the_next_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-12345678-step-0000000001.npz").write_bytes(b"half")
+    path = checkpoint.write(tmp_path, 2, ARRAYS, STATE, keep=2)
+    assert list(tmp_path.iterdir()) == [path]
