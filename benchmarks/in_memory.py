@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.dataset import Dataset
 from trainer.data.parse import parse_batch
 
 LIMIT_GIB = 8  # what a process may take: a laptop's memory, or most of a free notebook's
@@ -33,7 +33,7 @@ def load(dataset: Path, most: int | None = None) -> tuple[np.ndarray, np.ndarray
     """
     import tensorflow as tf
 
-    contract = read_contract(dataset)
+    contract = Dataset.open(dataset).contract
     size = contract.scheme.size
     count = min(most or contract.records("train"), contract.records("train"))
     images, labels = np.empty((count, size, size, 3), np.float32), np.empty(count, np.int64)

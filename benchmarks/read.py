@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.measure import NAMES, Failed, available, run, save, spread, table
 from benchmarks.readers import LIMIT, OURS, PEERS, TUNED
 from pipeline.atelier.gallery import write_gallery
-from pipeline.dataset.contract import read_contract, resolve_dataset_dir
+from pipeline.dataset.dataset import Dataset, find_dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def make_dataset(load: Load, folder: Path) -> int:
         write_gallery(gallery, paintings=PAINTINGS)
     command = [sys.executable, "-m", "pipeline.build", f"--data_dir={gallery}", f"--output_dir={folder}", *load.flags]
     subprocess.run([*command, "--splits=90/5/5", "--dedup=off"], check=True, stdout=subprocess.DEVNULL)
-    resolve_dataset_dir(folder / load.scheme).rename(folder / "dataset")
-    return read_contract(folder / "dataset").records("train")
+    Path(find_dataset(folder / load.scheme)).rename(folder / "dataset")
+    return Dataset.open(folder / "dataset").contract.records("train")
 
 
 class Trial:

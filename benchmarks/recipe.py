@@ -23,12 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measure import save, spread, table
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import parse_scheme
 from trainer.judging.intervals import interval
-from trainer.judging.predictions import read
+from trainer.judging.predictions import count_crops, read
 from trainer.judging.scores import Tally
 from trainer.judging.voting import gather
-from trainer.run.expertise import Expertise
 from trainer.series import provision
 
 RECIPES = Path(__file__).parent.parent / "trainer" / "recipes"
@@ -55,7 +54,7 @@ class Contender:
 
     def command(self, epochs: int, seed: int, datasets: Path, run: Path) -> list[str]:
         """That trains it, where `epochs` of the recipe's dataset are asked for."""
-        own = self.epochs or max(1, epochs // Scheme.parse(self.dataset).samples)
+        own = self.epochs or max(1, epochs // (parse_scheme(self.dataset).per_painting or 1))
         places = (f"--dataset_dir={datasets / self.dataset}", f"--run_dir={run}", f"--seed={seed}", f"--epochs={own}")
         flagfile = f"--flagfile={RECIPES / self.recipe}"
         return [sys.executable, "-m", "trainer.main", flagfile, *self.changes, *places]
@@ -95,7 +94,7 @@ class Score:
 def score(run: Path, split: str, unit: str) -> Score:
     """Judges a finished run by "crop" or by "painting"."""
     results = json.loads((run / "results.json").read_text())
-    paintings = gather(read(run, split), Expertise.read(run).scheme.samples)
+    paintings = gather(read(run, split), count_crops(run, split))
     tally = Tally.of_crops(paintings) if unit == "crop" else Tally.of_paintings(paintings)
     return Score(
         {name: results[split][unit][name] for name in MEASURES},
@@ -115,7 +114,7 @@ def train(name: str, epochs: int, seed: int, datasets: Path, runs: Path) -> Path
 
 def build(names: list[str], data: Path, datasets: Path) -> None:
     """Builds the datasets that the contenders need and that are missing."""
-    schemes = [Scheme.parse(CONTENDERS[name].dataset) for name in names]
+    schemes = [parse_scheme(CONTENDERS[name].dataset) for name in names]
     source = provision.Source(data, limit=None)
     for command in provision.commands(provision.missing(schemes, datasets, source), datasets, source):
         subprocess.run(command, check=True)

@@ -6,6 +6,7 @@ A hard link is read like any file and takes no room, so that an epoch of 135,000
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import numpy as np
 from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, Artist, Contract, Shard, shard_filename
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
+from pipeline.dataset.schemes import Scheme, parse_scheme
 
 _ARTISTS = 50
+_SIDES = (512, 512)  # pixels of the paintings that the crops are said to be of
 _PAINTINGS_PER_SHARD = 60
 
 
@@ -24,7 +27,7 @@ def make(folder: Path, paintings: int, scheme: str = "crop64x16", held_out: int 
 
     Training shards are links to one file. The others are real, since validation refuses a painting it has seen twice.
     """
-    parsed = Scheme.parse(scheme)
+    parsed = parse_scheme(scheme)
     folder.mkdir(parents=True)
     original = _write(folder / "original", parsed, 0, _PAINTINGS_PER_SHARD)
     count = -(-paintings // _PAINTINGS_PER_SHARD)
@@ -33,10 +36,12 @@ def make(folder: Path, paintings: int, scheme: str = "crop64x16", held_out: int 
         name = shard_filename(parsed, "train", number, count)
         os.link(folder / "original", folder / name)
         train.append(Shard(name, original.records, original.paintings, original.bytes, original.sha256))
-    others = {}
+    others, rows = {}, list(_rows(parsed, "train", 0, _PAINTINGS_PER_SHARD))
     for number, split in enumerate(SPLITS[1:]):
-        path = folder / shard_filename(parsed, split, 0, 1)
-        others[split] = (_write(path, parsed, (number + 1) * 1_000_000, held_out),)
+        path, first = folder / shard_filename(parsed, split, 0, 1), (number + 1) * 1_000_000
+        others[split] = (_write(path, parsed, first, held_out),)
+        rows += _rows(parsed, split, first, held_out)
+    (folder / PAINTINGS_FILE).write_bytes(paintings_table(rows))
     contract = Contract(
         scheme=parsed,
         encoding="raw",
@@ -54,9 +59,16 @@ def _write(path: Path, scheme: Scheme, first: int, paintings: int) -> Shard:
     size = 0
     with path.open("wb") as stream:
         for painting in range(first, first + paintings):
-            for crop in range(scheme.samples):
+            for crop in range(scheme.count(*_SIDES)):
                 image = noise.integers(0, 256, scheme.size**2 * 3, np.uint8).tobytes()
                 box = [0.0, 0.0, float(scheme.size), float(scheme.size)]
-                record = encode_example(image, painting % _ARTISTS, f"{painting:016x}", crop, box, [512, 512])
+                record = encode_example(image, painting % _ARTISTS, f"{painting:016x}", crop, box, _SIDES)
                 size += stream.write(frame(record))
-    return Shard(path.name, paintings * scheme.samples, paintings, size, "")
+    return Shard(path.name, paintings * scheme.count(*_SIDES), paintings, size, "")
+
+
+def _rows(scheme: Scheme, split: str, first: int, paintings: int) -> Iterator[PaintingRow]:
+    for painting in range(first, first + paintings):
+        name, label = f"{painting:016x}", painting % _ARTISTS
+        records = scheme.count(*_SIDES)
+        yield PaintingRow(name, "", f"Artist {label}", label, split, 0, records, name, name, (), *_SIDES, 0)

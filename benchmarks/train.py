@@ -26,7 +26,7 @@ from typing import Any
 
 from benchmarks import in_memory, synthetic
 from benchmarks.measure import run, save, spread, table
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.dataset import Dataset
 
 BATCH = 128
 EPOCH_RECORDS, QUICK_EPOCH_RECORDS = 135_000, 34_000
@@ -49,7 +49,7 @@ def _steps(dataset: Path, backbone: str, epoch_steps: int = 1000) -> Any:
 
     devices.seed_everything(0, deterministic=False)
     place = devices.find_place("none", BATCH)
-    contract = read_contract(dataset)
+    contract = Dataset.open(dataset).contract
     size = contract.scheme.size
     network = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
     average = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
@@ -69,11 +69,12 @@ def stream(
     from trainer.data.stream import Stream, training_batches
 
     steps = _steps(dataset, "MobileNet")
-    contract = read_contract(dataset)
+    opened = Dataset.open(dataset)
+    contract = opened.contract
     images, labels = in_memory.load(dataset, ARRAY_PAINTINGS * SAMPLES)
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in augmentations:
-        flow = Stream(dataset, contract, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
+        flow = Stream(opened, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
         batches = training_batches(flow, 0, epochs=EPOCHS)
         sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
         if augment == "none":
@@ -102,7 +103,7 @@ def resume(dataset: Path) -> dict[int, float]:
     """Seconds from nothing to the first batch, by the step it belongs to."""
     from trainer.data.stream import Stream, training_batches
 
-    flow = Stream(dataset, read_contract(dataset), BATCH, shuffle_mib=256, seed=0, augmentation="light")
+    flow = Stream(Dataset.open(dataset), BATCH, shuffle_mib=256, seed=0, augmentation="light")
     last = flow.steps_per_epoch - 1
     found = {}
     for step in (0, last // 4, last // 2, last * 3 // 4, last):
@@ -119,9 +120,10 @@ def consume(dataset: Path, source: str) -> None:
     from trainer.training.line import peak_rss_mib
 
     steps = _steps(dataset, "MobileNetV3Small")
-    contract = read_contract(dataset)
+    opened = Dataset.open(dataset)
+    contract = opened.contract
     if source == STREAMED:
-        batches = training_batches(Stream(dataset, contract, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0)
+        batches = training_batches(Stream(opened, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0)
     else:
         in_memory.restrain()
         try:
@@ -140,9 +142,9 @@ def consume(dataset: Path, source: str) -> None:
             "label": batch["label"].numpy(),
             "scores": steps.scores(batch["image"]).numpy(),
         }
-        for batch in evaluation_batches(dataset, "validation", BATCH)
+        for batch in evaluation_batches(opened, "validation", BATCH)
     )
-    gather(scored, contract.scheme.samples)
+    gather(scored, opened.crops("validation"))
     print(json.dumps(peak_rss_mib()))
 
 

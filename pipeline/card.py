@@ -6,28 +6,24 @@ and say so, and of the shards only a few are read for samples: a card costs the 
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from pipeline.dataset.contract import VERSION, Artist, Contract
+from pipeline.dataset.contract import CARD_FILE, VERSION, Artist, Contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.rejects import REJECTS_FILE, Reject, read_rejects
 from pipeline.pages.html import data_uri, environment
 from pipeline.storage import files
-
-CARD_FILE = "card.html"
-PAINTINGS_FILE = "paintings.parquet"
-REJECTS_FILE = "rejects.csv"
 
 MOST_SAMPLES = 6  # crops of an artist
 MOST_SAMPLES_IN_ALL = 300  # at 3 to 5 kB each
@@ -60,15 +56,6 @@ class Bin(NamedTuple):
     low: int
     high: int
     paintings: int
-
-
-class Reject(NamedTuple):
-    """A line of rejects.csv."""
-
-    path: str
-    artist: str
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +119,7 @@ def render_card(facts: Facts) -> str:
             facts=facts,
             contract=contract,
             scheme=contract.scheme,
-            what=_what(contract.scheme),
+            what=contract.scheme.description,
             splits=[(split, contract.records(split), len(shards)) for split, shards in contract.splits.items()],
             bytes=sum(shard.bytes for shards in contract.splits.values() for shard in shards),
             most=max((sum(some.paintings) for some in facts.classes), default=0),
@@ -142,25 +129,16 @@ def render_card(facts: Facts) -> str:
     )
 
 
-def _what(scheme: Scheme) -> str:
-    """A record, in words."""
-    side = f"{scheme.size} × {scheme.size} pixels"
-    if scheme.kind == "reshape":
-        return f"the whole painting, squashed to {side}"
-    many = "one window" if scheme.samples == 1 else f"{scheme.samples} windows"
-    return f"{many} of {side} from each painting, at the painting’s own resolution"
-
-
 def gather(folder: str, contract: Contract) -> Facts:
     """Reads what a card tells. Raises as `write_card`."""
     root = str(contract.build.get("data_dir") or "")
-    table = files.read(files.join(folder, PAINTINGS_FILE))
+    dataset = Dataset(folder, contract)  # not sealed yet, perhaps
     tally: Counter[tuple[int, str]] = Counter()
     group_sizes: Counter[str] = Counter()
     sizes: list[tuple[int, int]] = []
     exact_copies = 0
     copies: list[tuple[str, tuple[str, ...]]] = []
-    for row in _rows(table, "path", "label", "split", "group", "copies", "width", "height"):
+    for row in dataset.paintings("path", "label", "split", "group", "copies", "width", "height"):
         tally[row["label"], row["split"]] += 1
         group_sizes[row["group"]] += 1
         sizes.append((row["width"], row["height"]))
@@ -168,7 +146,7 @@ def gather(folder: str, contract: Contract) -> Facts:
         if row["copies"] and len(copies) < MOST_COPIES:
             copies.append((_short(row["path"], root), tuple(_short(path, root) for path in row["copies"])))
     several = [size for size in group_sizes.values() if size > 1]
-    samples = _samples(folder, contract, table)
+    samples = _samples(dataset)
     reasons, rejects = _rejects(files.read(files.join(folder, REJECTS_FILE)), root)
     sizes.sort(key=lambda size: size[0] * size[1])
     return Facts(
@@ -184,21 +162,12 @@ def gather(folder: str, contract: Contract) -> Facts:
         largest=sizes[-1],
         near_groups=len(several),
         near_paintings=sum(several),
-        groups=_near_groups(table, group_sizes, root),
+        groups=_near_groups(dataset, group_sizes, root),
         exact_copies=exact_copies,
         copies=tuple(copies),
         reasons=reasons,
         rejects=rejects,
     )
-
-
-def _rows(table: bytes, *columns: str) -> Iterator[dict[str, Any]]:
-    """Columns of the paintings that have records, a few rows at a time; the others are among the rejects."""
-    import pyarrow.parquet as pq  # not read_table, nor its filters: they load 100 MiB of machinery
-
-    wanted = ["records", *columns]
-    for batch in pq.ParquetFile(io.BytesIO(table)).iter_batches(1024, columns=wanted, use_threads=False):
-        yield from (row for row in batch.to_pylist() if row["records"])
 
 
 def _short(path: str, root: str) -> str:
@@ -215,23 +184,23 @@ def _histogram(sides: np.ndarray) -> tuple[Bin, ...]:
     return tuple(map(Bin, low.tolist(), high.tolist(), counts.tolist()))
 
 
-def _near_groups(table: bytes, sizes: Mapping[str, int], root: str) -> tuple[tuple[str, ...], ...]:
+def _near_groups(dataset: Dataset, sizes: Mapping[str, int], root: str) -> tuple[tuple[str, ...], ...]:
     """The paths of the first groups of near copies."""
     groups: dict[str, list[str]] = {}
-    for row in _rows(table, "path", "group"):
+    for row in dataset.paintings("path", "group"):
         if sizes[row["group"]] > 1 and (row["group"] in groups or len(groups) < MOST_GROUPS):
             groups.setdefault(row["group"], []).append(_short(row["path"], root))
     return tuple(sorted(tuple(sorted(paths)) for paths in groups.values()))
 
 
-def _rejects(data: bytes, root: str) -> tuple[dict[str, int], tuple[Reject, ...]]:
+def _rejects(table: bytes, root: str) -> tuple[dict[str, int], tuple[Reject, ...]]:
     """Rejects by reason, most frequent first, and the first of them."""
     reasons: Counter[str] = Counter()
     first: list[Reject] = []
-    for row in csv.DictReader(io.StringIO(data.decode(), newline="")):
-        reasons[row["reason"]] += 1
+    for reject in read_rejects(table):
+        reasons[reject.reason] += 1
         if len(first) < MOST_REJECTS:
-            first.append(Reject(_short(row["path"], root), row["artist"], row["reason"], row["detail"]))
+            first.append(replace(reject, path=_short(reject.path, root)))
     return dict(reasons.most_common()), tuple(first)
 
 
@@ -274,20 +243,20 @@ def choose(paintings: Iterable[tuple[Place, int, str]], per_artist: int, most: i
     return {place: ids for place, ids in chosen.items() if ids}
 
 
-def _samples(folder: str, contract: Contract, table: bytes) -> dict[int, list[Sample]]:
+def _samples(dataset: Dataset) -> dict[int, list[Sample]]:
     """A few crops of each artist, each of another painting where there are several: label -> samples."""
-    shown = min(len(contract.artists), MOST_SAMPLES_IN_ALL)
+    shown = min(len(dataset.contract.artists), MOST_SAMPLES_IN_ALL)
     paintings = (
         ((row["split"], row["shard"]), row["label"], row["painting_id"])
-        for row in _rows(table, "split", "shard", "label", "painting_id")
+        for row in dataset.paintings("split", "shard", "label", "painting_id")
         if row["label"] < shown
     )
     samples: dict[int, list[Sample]] = defaultdict(list)
     chosen = choose(paintings, min(MOST_SAMPLES, MOST_SAMPLES_IN_ALL // shown), MOST_SHARDS)
     for (split, shard), wanted in sorted(chosen.items()):
-        path = files.join(folder, contract.splits[split][shard].filename)
+        path = dataset.shard_path(dataset.contract.splits[split][shard])
         with _open(path) as stream:
-            for label, sample in _find(stream, path, wanted, contract):
+            for label, sample in _find(stream, path, wanted, dataset.contract):
                 samples[label].append(sample)
     return samples
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.dataset.contract import SPLITS, Encoding
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import SCHEMES, Scheme
 from pipeline.errors import InputError
 from pipeline.storage.files import is_remote
 from pipeline.workers.jobs import import_beam
@@ -31,8 +31,6 @@ Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in 
       on Dataflow; every flag that is not listed below goes to Beam
 
 Killed at any moment, the same command goes on where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
-
-NEEDS_SAMPLES = "--crop={} needs --samples=K right after it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +55,29 @@ class Settings:
 
 
 class _Scheme(argparse.Action):
-    """--crop=N --samples=K --crop=M --samples=L --reshape=R, in the order given."""
+    """--crop=N --samples=K --crop=M --samples=L --reshape=R, in the order given: a scheme's first flag starts it."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, value: Any, *_: Any) -> None:
         schemes = namespace.schemes = getattr(namespace, "schemes", None) or []
-        waiting = getattr(namespace, "waiting", False)  # the last --crop, for its --samples
-        if waiting and self.dest != "samples":
-            parser.error(NEEDS_SAMPLES.format(schemes[-1].size))
-        if self.dest == "samples" and not waiting:
-            parser.error(f"--samples={value}: give it right after the --crop that it belongs to")
-        try:
-            if self.dest == "samples":
-                schemes[-1] = Scheme("crop", schemes[-1].size, value)
-            else:
-                schemes.append(Scheme(self.dest, value))  # type: ignore[arg-type]  # "crop" or "reshape"
-        except ValueError as error:
-            parser.error(f"--{self.dest}={value}: {error}")
-        namespace.waiting = self.dest == "crop"
+        owner = next(each for each in SCHEMES if self.dest in [flag.name for flag in each.flags])
+        kind, values = getattr(namespace, "unfinished", None) or (owner, ())  # a scheme that still lacks flags
+        if self.dest != kind.flags[len(values)].name:
+            if values:
+                parser.error(_lacks(kind, values))
+            parser.error(f"--{self.dest}={value}: give it right after the --{owner.flags[0].name} that it belongs to")
+        values = (*values, value)
+        namespace.unfinished = None if len(values) == len(kind.flags) else (kind, values)
+        if namespace.unfinished is None:
+            try:
+                schemes.append(kind(*values))
+            except ValueError as error:
+                parser.error(f"--{self.dest}={value}: {error}")
+
+
+def _lacks(kind: type[Scheme], values: Sequence[int]) -> str:
+    """What to say of a scheme that is not given whole."""
+    first, needed = kind.flags[0], kind.flags[len(values)]
+    return f"--{first.name}={values[0]} needs --{needed.name}={needed.metavar} right after it"
 
 
 def _folder(text: str) -> str:
@@ -133,9 +137,9 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
         allow_abbrev=False,
     )
     scheme = result.add_argument_group("schemes, any number")
-    scheme.add_argument("--crop", action=_Scheme, type=int, metavar="N", help="windows of N x N pixels; then --samples")
-    scheme.add_argument("--samples", action=_Scheme, type=int, metavar="K", help="K windows of every painting")
-    scheme.add_argument("--reshape", action=_Scheme, type=int, metavar="N", help="the whole painting squashed to N x N")
+    for kind in SCHEMES:
+        for flag in kind.flags:
+            scheme.add_argument(f"--{flag.name}", action=_Scheme, type=int, metavar=flag.metavar, help=flag.help)
     add = result.add_argument_group("paintings").add_argument
     add("--data_dir", type=_folder, help="folder of paintings: Kaggle's layout, a folder per artist, or flat; default: "
         "a gallery of procedural painters, made in OUTPUT_DIR/gallery")  # fmt: skip
@@ -174,10 +178,10 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         except InputError as error:
             commands.error(str(error))
     schemes = getattr(flags, "schemes", None) or []
+    if unfinished := getattr(flags, "unfinished", None):
+        commands.error(_lacks(*unfinished))
     if not schemes:
         commands.error("name at least one scheme, for example --crop=64 --samples=16")
-    if flags.waiting:
-        commands.error(NEEDS_SAMPLES.format(schemes[-1].size))
     if len({scheme.name for scheme in schemes}) < len(schemes):
         commands.error("the same scheme is given twice")
     return Settings(
@@ -201,11 +205,10 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
 
 def command(settings: Settings, data_dir: str, scheme: Scheme, encoding: Encoding) -> str:
     """The command line, to paste into a shell, that builds the dataset of one scheme again, whatever the defaults."""
-    reshape = scheme.kind == "reshape"
     words = (
         f"--data_dir={data_dir}",
         *((f"--manifest={settings.manifest}",) if settings.manifest else ()),
-        *((f"--reshape={scheme.size}",) if reshape else (f"--crop={scheme.size}", f"--samples={scheme.samples}")),
+        *scheme.command,
         f"--splits={show_ratios(settings.ratios)}",
         f"--seed={settings.seed}",
         f"--dedup={settings.dedup}",

@@ -18,16 +18,14 @@ from importlib import metadata
 from pathlib import Path
 
 from pipeline import flags, plan, seal, shards, summary, survey
-from pipeline.card import REJECTS_FILE
 from pipeline.dataset.contract import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding
-from pipeline.dataset.rejects import Reject
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.rejects import REJECTS_FILE, Reject, by_reason, rejects_table
+from pipeline.dataset.schemes import Scheme
 from pipeline.errors import DatasetError, InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures import likeness
 from pipeline.plan import Plan
-from pipeline.seal import rejects_csv
 from pipeline.shards import BUILD_FOLDER, Target
 from pipeline.storage import files
 from pipeline.terminal.progress import Progress
@@ -98,7 +96,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     rejects = [*found.rejects, *rejects, *paintings.rejects]
     if not paintings.artists:
         raise InputError(
-            f"No painting is left to build from: {summary.by_reason(rejects)}. {_list(settings, found, rejects)} lists "
+            f"No painting is left to build from: {by_reason(rejects)}. {_list(settings, found, rejects)} lists "
             "them. A folder per artist is expected, each painting in one of them."
         )
     targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
@@ -182,7 +180,7 @@ def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target]
             shards.forget_losses(target)
         raise InputError(
             f"{len(lost):,} of {len(works):,} paintings could be read by the survey, but not while shards were written "
-            f"({summary.by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
+            f"({by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
             f"{settings.max_rejects:g} allows. Is the disk still there? Run the same command again: what is whole is "
             "kept."
         )
@@ -200,7 +198,7 @@ def _collect(settings: Settings, found: Gallery) -> tuple[list[survey.Row], list
     if not rows or len(unreadable) > settings.max_rejects * (len(rows) + len(unreadable)):
         raise InputError(
             f"{len(unreadable):,} of {len(rows) + len(unreadable):,} files cannot be read "
-            f"({summary.by_reason(unreadable)}), more than --max_rejects={settings.max_rejects:g} allows. "
+            f"({by_reason(unreadable)}), more than --max_rejects={settings.max_rejects:g} allows. "
             f"{_list(settings, found, unreadable)} lists them. Mend them, or pass a larger --max_rejects."
         )
     return rows, rejects
@@ -213,7 +211,7 @@ def _survey_folder(settings: Settings, found: Gallery) -> str:
 def _list(settings: Settings, found: Gallery, rejects: Sequence[Reject]) -> str:
     """Writes the table of rejects of a build that stops; returns its path."""
     path = files.join(_survey_folder(settings, found), REJECTS_FILE)
-    files.write(path, [rejects_csv(rejects)])
+    files.write(path, [rejects_table(rejects)])
     return path
 
 
@@ -226,7 +224,9 @@ def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:
     """Where and in how many shards a scheme is written."""
     encoding = settings.encoding or default_encoding(scheme)
     share = {"raw": 1.0, "png": PNG_SHARE, "jpeg": JPEG_SHARE}[encoding]
-    painting_bytes = int(scheme.samples * (scheme.size**2 * 3 * share + 200))
+    works = [work for some in paintings.works.values() for work in some]
+    crops = sum(scheme.count(work.width, work.height) for work in works) / len(works)  # of a painting, in the mean
+    painting_bytes = int(crops * (scheme.size**2 * 3 * share + 200))
     counts = {
         split: plan.shard_count(len(works), painting_bytes, int(settings.shard_mib * 2**20))
         for split, works in paintings.works.items()

@@ -15,12 +15,11 @@ from typing import Literal
 import numpy as np
 
 from pipeline.dataset.contract import FORMAT, SPLITS, Artist, Encoding
-from pipeline.dataset.rejects import Reject
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.rejects import CONFLICT, Reject
+from pipeline.dataset.schemes import Scheme
 from pipeline.survey import Row
 
 Dedup = Literal["near", "exact", "off"]
-CONFLICT = "same picture under two artists"
 MIN_SHARDS = 8  # of a split that has paintings enough: a reader interleaves shards, and workers share them out
 MIN_PAINTINGS_PER_SHARD = 4
 TILE = 2048  # hashes compared with as many others at once

@@ -6,23 +6,19 @@ last of all morelli.json. A folder without morelli.json is not a dataset yet.
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.card import PAINTINGS_FILE, REJECTS_FILE
 from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Encoding, shard_filename
-from pipeline.dataset.rejects import Reject
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
+from pipeline.dataset.rejects import REJECTS_FILE, Reject, rejects_table
+from pipeline.dataset.schemes import Scheme
 from pipeline.errors import DatasetError
 from pipeline.plan import Plan, shard_range
 from pipeline.shards import Receipt, Target, finished
 from pipeline.storage import files
-
-REJECT_COLUMNS = ("path", "artist", "reason", "detail")
 
 DESCRIPTION = (
     "Paintings by artist, one record per crop; all crops of a painting, its copies and its near copies are in one "
@@ -57,8 +53,11 @@ def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mappi
             "rejects": len(rejects) + len(lost),
         },
     )
-    files.write(files.join(target.folder, PAINTINGS_FILE), [_paintings_parquet(plan, target, {r.path for r in lost})])
-    files.write(files.join(target.folder, REJECTS_FILE), [rejects_csv([*rejects, *lost])])
+    files.write(
+        files.join(target.folder, PAINTINGS_FILE),
+        [paintings_table(_painting_rows(plan, target, {reject.path for reject in lost}))],
+    )
+    files.write(files.join(target.folder, REJECTS_FILE), [rejects_table([*rejects, *lost])])
     return contract
 
 
@@ -85,48 +84,30 @@ def _receipts(target: Target, split: str) -> list[Receipt]:
     return [done[name] for name in names]
 
 
-def _paintings_parquet(plan: Plan, target: Target, lost: set[str]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    works = [work for some in plan.works.values() for work in some]
-    shards = [shard for split, some in plan.works.items() for shard in _shard_of(len(some), target.shards[split])]
-    sink = io.BytesIO()
-    columns: dict[str, Any] = {
-        "painting_id": pa.array((work.painting_id for work in works), pa.string()),
-        "path": pa.array((work.path for work in works), pa.string()),
-        "artist": pa.array((work.artist for work in works), pa.string()),
-        "label": pa.array((work.label for work in works), pa.int32()),
-        "split": pa.array((work.split for work in works), pa.string()),
-        "shard": pa.array(shards, pa.int32()),
-        "records": pa.array((0 if work.path in lost else target.scheme.samples for work in works), pa.int32()),
-        "digest": pa.array((work.digest for work in works), pa.string()),
-        "group": pa.array((work.group for work in works), pa.string()),
-        "copies": pa.array((work.copies for work in works), pa.list_(pa.string())),
-        "width": pa.array((work.width for work in works), pa.int32()),
-        "height": pa.array((work.height for work in works), pa.int32()),
-        "bytes": pa.array((work.bytes for work in works), pa.int64()),
-    }
-    pq.write_table(pa.table(columns), sink, compression="zstd")
-    return sink.getvalue()
+def _painting_rows(plan: Plan, target: Target, lost: set[str]) -> Iterator[PaintingRow]:
+    for split, works in plan.works.items():
+        for work, shard in zip(works, _shard_of(len(works), target.shards[split]), strict=True):
+            yield PaintingRow(
+                painting_id=work.painting_id,
+                path=work.path,
+                artist=work.artist,
+                label=work.label,
+                split=work.split,
+                shard=shard,
+                records=0 if work.path in lost else target.scheme.count(work.width, work.height),
+                digest=work.digest,
+                group=work.group,
+                copies=work.copies,
+                width=work.width,
+                height=work.height,
+                bytes=work.bytes,
+            )
 
 
 def _shard_of(paintings: int, count: int) -> Iterator[int]:
     for index in range(count):
         start, stop = shard_range(paintings, index, count)
         yield from [index] * (stop - start)
-
-
-def rejects_csv(rejects: Sequence[Reject]) -> bytes:
-    """The table of rejects, as it lies beside a dataset."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(REJECT_COLUMNS)
-    writer.writerows(
-        (reject.path, reject.artist, reject.reason, reject.detail)
-        for reject in sorted(rejects, key=lambda reject: (reject.path, reject.reason))
-    )
-    return text.getvalue().encode("utf-8", "backslashreplace")  # a file name need not be UTF-8
 
 
 def tfds_features(scheme: Scheme, encoding: Encoding, labels: Sequence[str]) -> Any:

@@ -16,15 +16,13 @@ from typing import Any
 from pipeline.dataset.contract import Encoding, Shard, shard_filename
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
-from pipeline.dataset.rejects import Reject
-from pipeline.dataset.scheme import Scheme
-from pipeline.gallery.listing import UNREADABLE
-from pipeline.pictures.crops import cut, encode, is_enlarged, needed_resolution
+from pipeline.dataset.rejects import CHANGED, UNREADABLE, Reject
+from pipeline.dataset.schemes import Scheme, parse_scheme
+from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
 from pipeline.plan import Plan, Work, keyed_order, shard_range
 from pipeline.storage import files
 
-CHANGED = "changed"  # the reason of a reject
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
 
 
@@ -143,7 +141,7 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
             writer.rejects.append(reject)
     else:
         for writer, some in zip(writers, frames, strict=True):
-            writer.add(some, is_enlarged(work.width, work.height, writer.scheme))
+            writer.add(some, writer.scheme.is_enlarged(work.width, work.height))
 
 
 def _read_unchanged(work: Work) -> bytes:
@@ -164,7 +162,7 @@ class Source:
 
     def frames(self, work: Work, scheme: Scheme, encoding: Encoding, seed: int) -> list[bytes]:
         """The TFRecord frames of a scheme's crops. Raises ImageError."""
-        painting = self._at(needed_resolution([scheme]))
+        painting = self._at(scheme.resolution)
         size = (painting.width, painting.height)
         return [
             frame(
@@ -188,7 +186,7 @@ class _Writer:
     """Collects the records of one scheme's current shard."""
 
     def __init__(self, target: dict[str, Any], seed: int) -> None:
-        self.scheme = Scheme.parse(target["scheme"])
+        self.scheme = parse_scheme(target["scheme"])
         self.encoding: Encoding = target["encoding"]
         self.rejects: list[Reject] = []
         self.written: list[tuple[str, str, str, str]] = []  # for `finish_lot`

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from pipeline import shards
 from pipeline.dataset.contract import SPLITS, VERSION, Contract
-from pipeline.dataset.rejects import Reject
+from pipeline.dataset.rejects import Reject, by_reason
 from pipeline.flags import Settings
 from pipeline.pictures.decode import ImageError
 from pipeline.plan import Plan
@@ -17,12 +17,6 @@ from pipeline.shards import Target
 from pipeline.storage import files
 
 SAMPLE = 8  # paintings that a dry run decodes to judge speed
-
-
-def by_reason(rejects: Iterable[Reject]) -> str:
-    """For example "3 truncated, 1 not an image"."""
-    counts = Counter(reject.reason for reject in rejects)
-    return ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common()) or "none"
 
 
 def mib(size: float) -> str:
@@ -78,8 +72,9 @@ def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], wo
     lines.append(f"rejects: {by_reason(rejects)}")
     for target in targets:
         size = sizes[target.scheme.name] / len(sample) * len(works)
+        crops = sum(target.scheme.count(work.width, work.height) for work in works)
         lines.append(
-            f"would write {target.folder}: {len(works) * target.scheme.samples:,} records ({target.encoding}), "
+            f"would write {target.folder}: {crops:,} records ({target.encoding}), "
             f"{sum(target.shards.values()):,} shards, about {mib(size)}"
         )
     return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. No dataset was written."])

@@ -13,9 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.dataset.rejects import Reject
+from pipeline.dataset.rejects import UNREADABLE, Reject
 from pipeline.gallery.find import Candidate
-from pipeline.gallery.listing import UNREADABLE
 from pipeline.pictures import likeness
 from pipeline.pictures.decode import ImageError, decode
 from pipeline.storage import files

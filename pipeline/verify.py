@@ -16,11 +16,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.card import PAINTINGS_FILE
-from pipeline.dataset.contract import CONTRACT_FILE, Contract, Shard, resolve_dataset_dir
+from pipeline.dataset.contract import CONTRACT_FILE, Contract, Shard
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
-from pipeline.errors import DamagedShardError, DatasetError, MorelliError
+from pipeline.dataset.paintings import PAINTINGS_FILE
+from pipeline.errors import DamagedShardError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
 from pipeline.storage import files
 from pipeline.terminal.progress import Progress
@@ -37,19 +38,15 @@ class _Seen(NamedTuple):
     labels: dict[str, int]
 
 
-def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
-    """Yields a sentence for each fault of a dataset's folder.
+def verify(dataset: Dataset, progress: Progress | None = None) -> Iterator[str]:
+    """Yields a sentence for each fault of a dataset.
 
     Raises:
-      DatasetError: it holds no dataset, or its own tables cannot be read.
+      DatasetError: its own tables cannot be read.
     """
+    folder, contract = dataset.folder, dataset.contract
     there = files.sizes(folder)
-    if CONTRACT_FILE not in there:
-        raise DatasetError(
-            f"{folder} holds no finished dataset ({CONTRACT_FILE} is missing). Run pipeline.build again: it goes on."
-        )
-    contract = _contract(folder)
-    paintings = _paintings(folder)
+    paintings = list(dataset.planned("painting_id", "label", "split", "records", "digest", "group"))
     expected = {shard.filename for shards in contract.splits.values() for shard in shards}
     for name in sorted(there):
         if ".tfrecord-" in name and name not in expected:
@@ -69,21 +66,6 @@ def verify(folder: str, progress: Progress | None = None) -> Iterator[str]:
     yield from _verify_tfds(folder, there, contract)
     if (found := _fingerprint(contract, paintings)) != contract.fingerprint:
         yield f"the fingerprint is {found}, and {CONTRACT_FILE} says {contract.fingerprint}: one was changed."
-
-
-def _contract(folder: str) -> Contract:
-    path = files.join(folder, CONTRACT_FILE)
-    return Contract.from_json(files.read(path).decode(errors="replace"), path)
-
-
-def _paintings(folder: str) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    columns = ["painting_id", "label", "split", "records", "digest", "group"]
-    try:
-        return pq.read_table(io.BytesIO(files.read(files.join(folder, PAINTINGS_FILE))), columns=columns).to_pylist()
-    except (OSError, ValueError) as error:  # pyarrow's own are of these
-        raise DatasetError(f"{folder}: {PAINTINGS_FILE} cannot be read ({error}). {AGAIN}") from error
 
 
 def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) -> Iterator[str]:
@@ -175,12 +157,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     status = 0
     for folder in parser.parse_args(argv).dataset:
         try:
-            if not files.is_remote(folder):
-                folder = str(resolve_dataset_dir(folder))
-            contract = _contract(folder)
+            dataset = Dataset.open(folder)
+            folder, contract = dataset.folder, dataset.contract
             shards = sum(map(len, contract.splits.values()))
             with Progress("verify", shards, "shard") as progress:
-                faults = list(verify(folder, progress))
+                faults = list(verify(dataset, progress))
         except (MorelliError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             status = 1

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, VERSION, Artist, Contract, Encoding, Shard, shard_filename
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
+from pipeline.dataset.schemes import Scheme, parse_scheme
 
 ARTISTS = (
     Artist("Ada Umber", "1840 - 1900", "Realism", "Danish"),
@@ -25,6 +27,9 @@ ARTISTS = (
     Artist("Cyn <Vermilion>", "1901 - 1960", "Abstract", "Welsh"),
     Artist("Dora Lake", "1599 - 1660", "Baroque", "Dutch"),
 )
+
+
+_SIDE = 256  # pixels of the paintings that the crops are said to be of
 
 
 def make_dataset(
@@ -50,7 +55,7 @@ def make_dataset(
       weights: share of the paintings that each artist gets; even where None.
       shards: of the training split; the others have one each.
     """
-    parsed = Scheme.parse(scheme)
+    parsed = parse_scheme(scheme)
     names = [*ARTISTS, *(Artist(f"Painter {n:03d}") for n in range(len(ARTISTS), artists))][:artists]
     share = np.asarray(weights if weights is not None else [1.0] * artists, float)
     counts = np.maximum(3, np.round(share / share.sum() * paintings).astype(int))
@@ -77,6 +82,13 @@ def make_dataset(
         build={"made_by": "tests.datasets"},
     )
     (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
+    table = [
+        PaintingRow(name, "", names[label].name, label, split, n, parsed.count(_SIDE, _SIDE), name, name, (), 0, 0, 0)
+        for split, count in zip(SPLITS, (shards, 1, 1), strict=True)
+        for n in range(count)
+        for label, name in sorted(rows[split], key=lambda row: row[1])[n::count]
+    ]
+    (target / PAINTINGS_FILE).write_bytes(paintings_table(table))
     return target
 
 
@@ -94,7 +106,7 @@ def _write_split(
         frames = [
             frame(_record(scheme, label, painting, crop, encoding))
             for label, painting in mine
-            for crop in range(scheme.samples)
+            for crop in range(scheme.count(_SIDE, _SIDE))
         ]
         order = np.random.default_rng([number, len(frames)]).permutation(len(frames))
         content = b"".join(frames[i] for i in order)
@@ -112,10 +124,8 @@ def _record(scheme: Scheme, label: int, painting: str, crop: int, encoding: Enco
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, encoding.upper())
         image = buffer.getvalue()
-    side = 4 * scheme.size
-    left, top = np.random.default_rng([crop, int(painting, 16)]).integers(0, side - scheme.size, 2)
-    box = (left, top, left + scheme.size, top + scheme.size) if scheme.kind == "crop" else (0, 0, side, side)
-    return encode_example(image, label, painting, crop, [float(edge) for edge in box], [side, side])
+    box = scheme.places(_SIDE, _SIDE, 0, painting)[crop]
+    return encode_example(image, label, painting, crop, box, [_SIDE, _SIDE])
 
 
 def _pixels(size: int, label: int, rng: np.random.Generator) -> np.ndarray:
@@ -126,3 +136,9 @@ def _pixels(size: int, label: int, rng: np.random.Generator) -> np.ndarray:
     colour = 128 + 40 * np.sin(hue)
     noise = rng.normal(0, 40, (size, size, 3))
     return np.clip(colour + 30 * stripes[..., None] + noise, 0, 255).astype(np.uint8)
+
+
+def change_paintings(folder: Path, change: Callable[[PaintingRow], PaintingRow]) -> None:
+    """Rewrites the paintings table of a dataset, row by row."""
+    rows = [PaintingRow(**{**row, "copies": tuple(row["copies"])}) for row in Dataset.open(folder).planned()]
+    (folder / PAINTINGS_FILE).write_bytes(paintings_table(map(change, rows)))

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from pipeline.dataset.contract import (
@@ -21,13 +20,14 @@ from pipeline.dataset.contract import (
     Contract,
     Encoding,
     Shard,
-    read_contract,
     shard_filename,
 )
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
-from pipeline.dataset.scheme import Scheme
-from pipeline.pictures.crops import cut, encode, needed_resolution
+from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
+from pipeline.dataset.schemes import parse_scheme
+from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import decode
 from trainer.data.parse import parse_batch
 
@@ -56,7 +56,7 @@ def paint(label: int, generator: np.random.Generator) -> Image.Image:
 
 def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "raw") -> Path:
     """Paints files into `folder/images` and writes their dataset, which it returns."""
-    parsed = Scheme.parse(scheme)
+    parsed = parse_scheme(scheme)
     target = folder / "datasets" / parsed.name / VERSION
     target.mkdir(parents=True)
     rows, shards = [], {}
@@ -69,19 +69,22 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "r
                 paint(label, np.random.default_rng([SEED, label, number, len(split)])).save(path, quality=92)
                 data = path.read_bytes()
                 digest = hashlib.sha256(data).hexdigest()
-                painting = decode(data, at_least=needed_resolution([parsed]))
-                row = {
-                    "painting_id": digest[:16],
-                    "path": str(path),
-                    "artist": ARTISTS[label].name,
-                    "label": label,
-                    "split": split,
-                    "digest": digest,
-                    "group": digest[:16],
-                    "copies": 0,
-                    "width": painting.width,
-                    "height": painting.height,
-                }
+                painting = decode(data, at_least=parsed.resolution)
+                row = PaintingRow(
+                    painting_id=digest[:16],
+                    path=str(path),
+                    artist=ARTISTS[label].name,
+                    label=label,
+                    split=split,
+                    shard=0,
+                    records=parsed.count(painting.width, painting.height),
+                    digest=digest,
+                    group=digest[:16],
+                    copies=(),
+                    width=painting.width,
+                    height=painting.height,
+                    bytes=len(data),
+                )
                 rows.append(row)
                 frames += [
                     frame(
@@ -105,7 +108,7 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "r
     fingerprint = hashlib.sha256(repr(shards).encode()).hexdigest()
     contract = Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, {"dedup": "near"})
     (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
-    pd.DataFrame(rows).to_parquet(target / "paintings.parquet")
+    (target / PAINTINGS_FILE).write_bytes(paintings_table(rows))
     return target
 
 
@@ -113,7 +116,7 @@ def make_run(run_dir: Path, dataset_dir: Path, steps: int = 60, seed: int = 0) -
     """Trains a small network for a few steps and leaves what the trainer leaves before it evaluates."""
     import keras
 
-    contract = read_contract(dataset_dir)
+    contract = Dataset.open(dataset_dir).contract
     crops, labels = read_split(dataset_dir, "train")
     keras.utils.set_random_seed(seed)
     size = contract.scheme.size
@@ -178,7 +181,7 @@ def read_split(dataset_dir: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """All crops uint8[n, size, size, 3] and labels int[n] of a split, as TensorFlow's own parser reads them."""
     import tensorflow as tf
 
-    contract = read_contract(dataset_dir)
+    contract = Dataset.open(dataset_dir).contract
     files = [str(dataset_dir / shard.filename) for shard in contract.splits[split]]
     serialized = list(tf.data.TFRecordDataset(files).as_numpy_iterator())
     parsed = parse_batch(tf.constant(serialized), contract)

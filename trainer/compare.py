@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import MorelliError
 from trainer.judging.intervals import LEVEL, interval, mcnemar
-from trainer.judging.predictions import read
+from trainer.judging.predictions import count_crops, read
 from trainer.judging.scores import HEADLINE, Tally
 from trainer.judging.voting import Paintings, gather
 from trainer.run.expertise import Expertise
@@ -94,10 +94,7 @@ def compare_runs(first: Path, second: Path) -> Comparison:
             f"Expected two runs that tell the same artists apart. Found {', '.join(odd[:5]) or 'another order'} "
             "in only one of them. Train both on datasets of the same paintings."
         )
-    tested = [
-        gather(read(run, "test"), expertise.scheme.samples)
-        for run, expertise in zip((first, second), expertises, strict=True)
-    ]
+    tested = [gather(read(run, "test"), count_crops(run, "test")) for run in (first, second)]
     return compare(*tested)
 
 

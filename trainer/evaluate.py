@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from pipeline.dataset.contract import SPLITS, Contract, read_contract, resolve_dataset_dir
+from pipeline.dataset.contract import SPLITS, Contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.errors import MorelliError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
@@ -24,7 +24,6 @@ from trainer.judging.voting import Paintings, gather
 from trainer.run.expertise import Expertise
 from trainer.run.folder import (
     MODEL,
-    PAINTINGS,
     RESULTS,
     RunError,
     check_same_dataset,
@@ -64,12 +63,12 @@ def predicted(model: keras.Model, batches: Iterable[dict[str, Any]]) -> Iterator
         yield {**kept, **out}
 
 
-def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: dict[str, Any]) -> dict[str, Any]:
+def evaluate_run(run_dir: Path, dataset: Dataset, batch_size: int, throughput: dict[str, Any]) -> dict[str, Any]:
     """Judges a run's best model on every split and writes what comes of it into the run's folder.
 
     Args:
       run_dir: holds best.keras, labels.json and flags.json.
-      dataset_dir: the dataset the run was trained on.
+      dataset: the dataset the run was trained on.
       batch_size: crops per step.
       throughput: copied into the results: at least examples_per_second and data_wait_fraction of training.
 
@@ -79,19 +78,20 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
     Raises:
       RunError, DatasetError: the folders are not what they should be, or do not belong together.
     """
-    contract = read_contract(dataset_dir)
-    check_same_dataset(run_dir, contract, dataset_dir)
+    contract = dataset.contract
+    check_same_dataset(run_dir, dataset)
     model = load_model(run_dir)
     splits = {}
     with Predictions(run_dir, len(contract.labels)) as predictions:
         for split in SPLITS:
-            batches = predictions.keep(split, _batches(model, dataset_dir, split, batch_size))
+            batches = predictions.keep(split, _batches(model, dataset, split, batch_size))
             if split == "train":
-                paths = training_paths(dataset_dir)
+                rows = dataset.paintings("painting_id", "path", split=split)
+                paths = {row["painting_id"]: row["path"] for row in rows}
                 with ReferenceWriter(run_dir, model.output["embedding"].shape[-1], paths) as references:
-                    splits[split] = gather(batches, contract.scheme.samples, references.add)
+                    splits[split] = gather(batches, dataset.crops(split), references.add)
             else:
-                splits[split] = gather(batches, contract.scheme.samples)
+                splits[split] = gather(batches, dataset.crops(split))
     expertise = learn(splits["train"], splits["validation"], contract)
     expertise.write(run_dir)
     results = {
@@ -99,7 +99,7 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
         "flags": read_json(run_dir / "flags.json"),
         "dataset": {
             "fingerprint": contract.fingerprint,
-            "folder": str(resolve_dataset_dir(dataset_dir)),
+            "folder": dataset.folder,
             "scheme": contract.scheme.name,
             "artists": len(contract.labels),
             "paintings": {split: len(paintings.ids) for split, paintings in splits.items()},
@@ -111,12 +111,11 @@ def evaluate_run(run_dir: Path, dataset_dir: Path, batch_size: int, throughput: 
     return results
 
 
-def evaluate_split(run_dir: Path, dataset_dir: Path, split: str, batch_size: int) -> dict[str, Any]:
+def evaluate_split(run_dir: Path, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
-    contract = read_contract(dataset_dir)
-    check_same_dataset(run_dir, contract, dataset_dir)
+    check_same_dataset(run_dir, dataset)
     expertise = Expertise.read(run_dir)
-    paintings = gather(_batches(load_model(run_dir), dataset_dir, split, batch_size), contract.scheme.samples)
+    paintings = gather(_batches(load_model(run_dir), dataset, split, batch_size), dataset.crops(split))
     return {
         split: scores.split_scores(paintings, expertise.labels),
         "baselines": scores.baselines(expertise.training_paintings, paintings.labels),
@@ -158,15 +157,6 @@ def summarise(splits: dict[str, Paintings], expertise: Expertise) -> dict[str, A
     }
 
 
-def training_paths(dataset_dir: Path) -> dict[str, str]:
-    """The file of each training painting, by painting id; of none where the dataset does not list its paintings."""
-    path = resolve_dataset_dir(dataset_dir) / PAINTINGS
-    if not path.exists():
-        return {}
-    table = pq.read_table(path, columns=["painting_id", "path"], filters=[("split", "==", "train")])
-    return dict(zip(table["painting_id"].to_pylist(), table["path"].to_pylist(), strict=True))
-
-
 def table(results: dict[str, Any], split: str) -> str:
     """The numbers of a split, to read in a terminal."""
     painting, crop, baseline = results[split]["painting"], results[split]["crop"], results["baselines"]
@@ -191,12 +181,11 @@ def _estimate(value: float | None, interval: list[float] | None) -> str:
     return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
 
 
-def _batches(model: keras.Model, dataset_dir: Path, split: str, batch_size: int) -> Iterator[dict[str, Any]]:
+def _batches(model: keras.Model, dataset: Dataset, split: str, batch_size: int) -> Iterator[dict[str, Any]]:
     from trainer.data.stream import damage_named, evaluation_batches
 
-    folder = resolve_dataset_dir(dataset_dir)
-    with damage_named(folder, read_contract(folder), split):
-        yield from predicted(model, evaluation_batches(dataset_dir, split, batch_size).as_numpy_iterator())
+    with damage_named(dataset, split):
+        yield from predicted(model, evaluation_batches(dataset, split, batch_size).as_numpy_iterator())
 
 
 def _throughput(run_dir: Path) -> dict[str, Any]:
@@ -226,11 +215,11 @@ def main(argv: list[str] | None = None) -> None:
     def run(_: list[str]) -> None:
         run_dir = Path(flags.FLAGS.run_dir)
         try:
-            dataset_dir = Path(flags.FLAGS.dataset_dir or read_json(run_dir / "run.json")["dataset_dir"])
+            dataset = Dataset.open(flags.FLAGS.dataset_dir or read_json(run_dir / "run.json")["dataset_dir"])
             if flags.FLAGS.split:
-                results = evaluate_split(run_dir, dataset_dir, flags.FLAGS.split, flags.FLAGS.batch_size)
+                results = evaluate_split(run_dir, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
             else:
-                results = evaluate_run(run_dir, dataset_dir, flags.FLAGS.batch_size, _throughput(run_dir))
+                results = evaluate_run(run_dir, dataset, flags.FLAGS.batch_size, _throughput(run_dir))
                 write_report(run_dir)
         except MorelliError as error:
             sys.exit(str(error))

@@ -59,13 +59,14 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
     import keras
     import numpy as np
 
+    from pipeline.dataset.dataset import Dataset
     from trainer.data.stream import evaluation_batches
     from trainer.run.folder import MODEL, RunError, read_json
 
     if not (run_dir / MODEL).exists():
         raise RunError(f"{run_dir} holds no {MODEL}: that is no run, or one that has not finished an epoch.")
     model = keras.models.load_model(run_dir / MODEL, compile=False)
-    dataset = dataset_dir or Path(read_json(run_dir / "run.json")["dataset_dir"])
+    dataset = Dataset.open(dataset_dir or read_json(run_dir / "run.json")["dataset_dir"])
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
     expected = np.asarray(model(crops))
 

@@ -245,16 +245,16 @@ def run(config: Config) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes about itself would drown ours
     logging.set_verbosity(logging.WARNING)
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
-    from pipeline.dataset.contract import resolve_dataset_dir
+    from pipeline.dataset.dataset import Dataset
 
-    dataset = resolve_dataset_dir(config.dataset_dir)
+    dataset = Dataset.open(config.dataset_dir)
     from trainer.evaluate import evaluate_run, table
     from trainer.report import write_report
     from trainer.training.loop import train
 
     folder = Path(config.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    throughput, is_chief = train(config, folder)
+    throughput, is_chief = train(config, folder, dataset)
     if not is_chief:
         return
     results = evaluate_run(folder, dataset, config.batch_size, throughput)

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.dataset.contract import Contract, read_contract, resolve_dataset_dir
+from pipeline.dataset.contract import CARD_FILE
+from pipeline.dataset.dataset import Dataset
 from pipeline.errors import MorelliError
 from pipeline.storage import files
 from trainer.judging import leaks
 from trainer.judging.confusion import movements
+from trainer.judging.predictions import count_crops
 from trainer.judging.predictions import read as read_predictions
 from trainer.judging.voting import Paintings, gather
 from trainer.pages import plots
@@ -47,11 +49,11 @@ def render(run_dir: Path) -> str:
     """The HTML of the report."""
     results, expertise = read_json(run_dir / RESULTS), Expertise.read(run_dir)
     about = read_json(run_dir / "run.json")
-    contract, dataset_dir = _dataset(run_dir, Path(about["dataset_dir"]))
+    dataset = _dataset(run_dir, Path(about["dataset_dir"]))
     epochs = read_metrics(run_dir)
     main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
-    tested = gather(read_predictions(run_dir, "test"), expertise.scheme.samples)
-    mistakes, hesitations = _galleries(run_dir, dataset_dir, tested, expertise)
+    tested = gather(read_predictions(run_dir, "test"), count_crops(run_dir, "test"))
+    mistakes, hesitations = _galleries(run_dir, dataset, tested, expertise)
     return (
         environment()
         .get_template("report.html")
@@ -65,8 +67,8 @@ def render(run_dir: Path) -> str:
             about=about,
             epochs=epochs,
             command=(run_dir / "flags.txt").read_text(encoding="utf-8"),
-            card=_card(run_dir, dataset_dir) if dataset_dir else None,
-            leaks=leaks.check(run_dir, dataset_dir, contract) if dataset_dir and contract else None,
+            card=_card(run_dir, dataset) if dataset else None,
+            leaks=leaks.check(run_dir, dataset) if dataset else None,
             mistakes=mistakes,
             hesitations=hesitations,
             small=plots.SMALL_SUPPORT,
@@ -81,27 +83,27 @@ def render(run_dir: Path) -> str:
     )
 
 
-def _dataset(run_dir: Path, folder: Path) -> tuple[Contract, Path] | tuple[None, None]:
+def _dataset(run_dir: Path, folder: Path) -> Dataset | None:
     """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
     if not folder.exists():
-        return None, None
-    contract = read_contract(folder)
-    check_same_dataset(run_dir, contract, folder)
-    return contract, resolve_dataset_dir(folder)
+        return None
+    dataset = Dataset.open(folder)
+    check_same_dataset(run_dir, dataset)
+    return dataset
 
 
-def _card(run_dir: Path, dataset_dir: Path) -> str | None:
-    card = dataset_dir / "card.html"
+def _card(run_dir: Path, dataset: Dataset) -> str | None:
+    card = Path(dataset.path(CARD_FILE))
     return quote(os.path.relpath(card, run_dir)) if card.exists() else None
 
 
 def _galleries(
-    run_dir: Path, dataset_dir: Path | None, tested: Paintings, expertise: Expertise
+    run_dir: Path, dataset: Dataset | None, tested: Paintings, expertise: Expertise
 ) -> tuple[list[Exhibit], list[Exhibit]]:
     mistakes, hesitations = choose(tested, expertise)
     wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
     crops = _crops(run_dir, wanted)
-    seen = likenesses(dataset_dir, "test", wanted) if dataset_dir else {name: Likeness() for name in wanted}
+    seen = likenesses(dataset, "test", wanted) if dataset else {name: Likeness() for name in wanted}
 
     def draw(choices: list[Choice]) -> list[Exhibit]:
         return [

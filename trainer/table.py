@@ -163,7 +163,7 @@ def markdown(found: Sequence[Row]) -> str:
 def shape(row: Row) -> list[str]:
     """Image size, samples, model, scheme and epochs."""
     scheme = row.scheme
-    size, samples, kind = (scheme.size, scheme.samples, scheme.kind) if scheme else (NOTHING,) * 3
+    size, samples, kind = (scheme.size, scheme.per_painting or NOTHING, scheme.kind) if scheme else (NOTHING,) * 3
     return [f"{size}", f"{samples}", setting(row, "backbone"), f"{kind}", epochs(row)]
 
 
@@ -192,7 +192,7 @@ def _line(row: Row) -> dict[str, Any]:
     return {
         "recipe": row.name,
         "image_size": row.scheme and row.scheme.size,
-        "samples": row.scheme and row.scheme.samples,
+        "samples": row.scheme and row.scheme.per_painting,
         "model": row.flags.get("backbone"),
         "scheme": row.scheme and row.scheme.kind,
         "epochs": row.epochs and row.epochs[1],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.builders.example import example
 from benchmarks.builders.pictures import Painting, cut
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 PER_SHARD = 128
 

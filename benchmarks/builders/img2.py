@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.builders.pictures import Painting
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 
 def build(paintings: list[Painting], output: Path, scheme: Scheme, workers: int) -> None:

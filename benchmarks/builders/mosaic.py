@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.builders.pictures import Painting, cut
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 
 def build(paintings: list[Painting], output: Path, scheme: Scheme, workers: int) -> None:

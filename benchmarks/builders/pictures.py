@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,13 @@ def cut(painting: Painting, scheme: Scheme) -> list[np.ndarray]:
     """uint8[size, size, 3] of each crop of a painting, or of the painting squashed."""
     size = scheme.size
     with Image.open(painting.path) as image:
-        if scheme.kind == "reshape":
+        if not scheme.shows_parts:
             image.draft("RGB", (size, size))  # libjpeg's scaled decoding, as Pillow's documentation advises
             return [np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))]
         pixels = np.asarray(image.convert("RGB"))
     places = random.Random(painting.path)
     height, width, _ = pixels.shape
-    corners = [(places.randint(0, height - size), places.randint(0, width - size)) for _ in range(scheme.samples)]
+    corners = [
+        (places.randint(0, height - size), places.randint(0, width - size)) for _ in range(scheme.count(width, height))
+    ]
     return [pixels[top : top + size, left : left + size] for top, left in corners]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.builders.pictures import Painting, cut
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 
 def builder(paintings: list[Painting], scheme: Scheme, output: Path, generate: Any) -> Any:

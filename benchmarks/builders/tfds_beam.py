@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.builders import beam as plain
 from benchmarks.builders.pictures import Painting
 from benchmarks.builders.tfds import builder, examples
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 
 
 def _generate(paintings: list[Painting], scheme: Scheme) -> Any:

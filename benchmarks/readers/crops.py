@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.readers import SHUFFLE_MIB
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.dataset import Dataset
 from trainer.data.parse import parse_batch
 
 
@@ -16,11 +16,10 @@ def crops(folder: Path) -> Iterator[tuple[np.ndarray, int]]:
     """uint8[size, size, 3] and label of each training record, in the order of the shards."""
     import tensorflow as tf
 
-    dataset = folder / "dataset"
-    contract = read_contract(dataset)
-    for shard in contract.splits["train"]:
-        for batch in tf.data.TFRecordDataset(str(dataset / shard.filename)).batch(64):
-            parsed = parse_batch(batch, contract)
+    dataset = Dataset.open(folder / "dataset")
+    for shard in dataset.contract.splits["train"]:
+        for batch in tf.data.TFRecordDataset(dataset.shard_path(shard)).batch(64):
+            parsed = parse_batch(batch, dataset.contract)
             yield from zip(parsed["image"].numpy(), parsed["label"].numpy().tolist(), strict=True)
 
 
@@ -31,10 +30,10 @@ def buffered(size: int) -> int:
 
 def shards(folder: Path) -> list[str]:
     """Paths of the training shards."""
-    dataset = folder / "dataset"
-    return [str(dataset / shard.filename) for shard in read_contract(dataset).splits["train"]]
+    dataset = Dataset.open(folder / "dataset")
+    return [dataset.shard_path(shard) for shard in dataset.contract.splits["train"]]
 
 
 def side(folder: Path) -> int:
     """Of the pictures."""
-    return read_contract(folder / "dataset").scheme.size
+    return Dataset.open(folder / "dataset").contract.scheme.size

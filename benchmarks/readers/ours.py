@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readers import SHUFFLE_MIB
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.dataset import Dataset
 
 EPOCHS = 1_000_000  # no end of them
 
@@ -17,6 +17,5 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
     from trainer.data.stream import Stream, training_batches
 
     del workers
-    dataset = folder / "dataset"
-    stream = Stream(dataset, read_contract(dataset), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
+    stream = Stream(Dataset.open(folder / "dataset"), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
     return training_batches(stream, 0, epochs=EPOCHS)

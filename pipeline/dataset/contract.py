@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme, parse_scheme
 from pipeline.errors import DatasetError
 
 VERSION = "1.0.0"
 FORMAT = 1  # of morelli.json
 CONTRACT_FILE = "morelli.json"
+CARD_FILE = "card.html"
 SPLITS = ("train", "validation", "test")
 VALUE_RANGE = (0, 255)
 
@@ -104,7 +104,7 @@ class Contract:
             if content["value_range"] != list(VALUE_RANGE):
                 raise DatasetError(f"{where}: expected pixel values 0..255, found {content['value_range']}.")
             return cls(
-                scheme=Scheme.parse(content["scheme"]),
+                scheme=parse_scheme(content["scheme"]),
                 encoding=content["encoding"],
                 artists=tuple(Artist(**artist) for artist in content["artists"]),
                 splits={
@@ -116,29 +116,6 @@ class Contract:
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{where} is not a dataset description: {error!r}. Build the dataset again.") from error
-
-
-def read_contract(dataset_dir: str | Path) -> Contract:
-    """The contract of a sealed local dataset folder, such as `datasets/crop64x16/1.0.0`.
-
-    The folder above it (`datasets/crop64x16`) is accepted too.
-
-    Raises:
-      DatasetError: there is none, with what to do.
-    """
-    folder = resolve_dataset_dir(dataset_dir)
-    return Contract.from_json((folder / CONTRACT_FILE).read_text(encoding="utf-8"), str(folder / CONTRACT_FILE))
-
-
-def resolve_dataset_dir(dataset_dir: str | Path) -> Path:
-    """The folder that holds `morelli.json`: `dataset_dir` itself, or its version folder. Raises DatasetError."""
-    for folder in (Path(dataset_dir), Path(dataset_dir) / VERSION):
-        if (folder / CONTRACT_FILE).is_file():
-            return folder
-    raise DatasetError(
-        f"{dataset_dir} holds no finished dataset ({CONTRACT_FILE} is missing). "
-        "Build one with: python -m pipeline.build --crop=64 --samples=16"
-    )
 
 
 def shard_filename(scheme: Scheme, split: str, index: int, count: int) -> str:

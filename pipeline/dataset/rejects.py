@@ -1,15 +1,66 @@
-"""What could not be used of a gallery, and why: the rejects, their reasons, and their table."""
+"""What could not be used of a gallery, and why: the rejects, their reasons, and rejects.csv, their table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Final
+
+REJECTS_FILE: Final = "rejects.csv"
+
+# All reasons there are. Of files that cannot be read:
+BROKEN_LINK: Final = "broken link"
+LINK_LOOP: Final = "link loop"
+UNREADABLE: Final = "unreadable"
+NOT_REGULAR: Final = "not a regular file"
+BAD_NAME: Final = "file name is not Unicode"
+# of what a listing or a manifest says of them:
+MISSING: Final = "missing file"
+NO_ARTIST: Final = "no artist"
+TWO_ARTISTS: Final = "two artists"
+# of bytes that are no picture:
+EMPTY: Final = "empty file"
+NOT_AN_IMAGE: Final = "not an image"
+UNSUPPORTED: Final = "unsupported format"
+TRUNCATED: Final = "truncated"
+DAMAGED: Final = "damaged"
+TOO_MANY_PIXELS: Final = "too many pixels"
+ABSURD_DIMENSIONS: Final = "absurd dimensions"
+OUT_OF_MEMORY: Final = "out of memory"
+# of pictures beside others, and of what happens while shards are written:
+CONFLICT: Final = "same picture under two artists"
+CHANGED: Final = "changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A file or folder that cannot be used. `reason` is one of a few; `detail` is for a person."""
+    """A file or folder that cannot be used. `reason` is one of those above; `detail` is for a person."""
 
     path: str
     artist: str
     reason: str
     detail: str
+
+
+def by_reason(rejects: Iterable[Reject]) -> str:
+    """For example "3 truncated, 1 not an image"."""
+    counts = Counter(reject.reason for reject in rejects)
+    return ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common()) or "none"
+
+
+def rejects_table(rejects: Sequence[Reject]) -> bytes:
+    """The content of rejects.csv: sorted by path, a line each."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in fields(Reject))
+    table.writerows(map(astuple, sorted(rejects, key=lambda reject: (reject.path, reject.reason))))
+    return text.getvalue().encode("utf-8", "backslashreplace")  # a file name need not be UTF-8
+
+
+def read_rejects(table: bytes) -> Iterator[Reject]:
+    """The inverse of `rejects_table`, line by line."""
+    for row in csv.DictReader(io.StringIO(table.decode(), newline="")):
+        yield Reject(**{field.name: row[field.name] for field in fields(Reject)})

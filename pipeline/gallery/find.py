@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from pipeline.dataset.contract import Artist
-from pipeline.dataset.rejects import Reject
+from pipeline.dataset.rejects import MISSING, NO_ARTIST, TWO_ARTISTS, UNREADABLE, Reject
 from pipeline.errors import InputError
 from pipeline.gallery import listing, names
 from pipeline.storage import files
@@ -42,11 +42,6 @@ _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")  # not "St. Jerome"
 _DATASET = re.compile(r"(?:^|/)(?:crop\d+x\d+|reshape\d+)/\d+\.\d+\.\d+/")  # what a build into this folder left
 _NUMBERED = re.compile(r"(?P<artist>.+)_\d+$")
 _NAMED = 10  # how many names a note spells out
-
-# The reasons of a Reject, beside those of a listing's Fault.
-MISSING = "missing file"
-NO_ARTIST = "no artist"
-TWO_ARTISTS = "two artists"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +115,7 @@ class _Found(NamedTuple):
 def _sort_out(root: str, found: listing.Listing) -> _Found:
     """Decides the layout and gives each picture its artist. Raises InputError where none has one."""
     pictures = [file for file in found.files if _is_picture(file.path)]
-    faults = [fault for fault in found.faults if fault.reason == listing.UNREADABLE or _is_picture(fault.path)]
+    faults = [fault for fault in found.faults if fault.reason == UNREADABLE or _is_picture(fault.path)]
     layout, prefix = _layout([file.path for file in pictures] or [fault.path for fault in faults])
     candidates, rejects, strays = [], [], []
     for file in pictures:

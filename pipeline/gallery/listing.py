@@ -12,19 +12,13 @@ import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pipeline.dataset.rejects import BAD_NAME, BROKEN_LINK, LINK_LOOP, NOT_REGULAR, UNREADABLE
 from pipeline.errors import InputError
 from pipeline.storage import files
 
 _LITTER = frozenset({"__MACOSX", "@eaDir"})  # folders that unpacking or a file server leaves; hidden ones go too
 
 _Identity = tuple[int, int]  # of a folder: device, inode
-
-# The reasons of a Fault.
-BROKEN_LINK = "broken link"
-LINK_LOOP = "link loop"
-UNREADABLE = "unreadable"
-NOT_REGULAR = "not a regular file"
-BAD_NAME = "file name is not Unicode"
 
 
 class File(NamedTuple):

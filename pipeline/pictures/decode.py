@@ -28,18 +28,18 @@ from PIL import (
 )
 from PIL.ExifTags import Base as ExifTag
 
+from pipeline.dataset.rejects import (
+    ABSURD_DIMENSIONS,
+    DAMAGED,
+    EMPTY,
+    NOT_AN_IMAGE,
+    OUT_OF_MEMORY,
+    TOO_MANY_PIXELS,
+    TRUNCATED,
+    UNSUPPORTED,
+)
 from pipeline.pictures import colour
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS, MAX_ASPECT, MIN_SIDE
-
-# The reasons of an ImageError, as they stand in the table of rejects.
-EMPTY = "empty file"
-NOT_AN_IMAGE = "not an image"
-UNSUPPORTED = "unsupported format"
-TRUNCATED = "truncated"
-DAMAGED = "damaged"
-TOO_MANY_PIXELS = "too many pixels"
-ABSURD_DIMENSIONS = "absurd dimensions"
-OUT_OF_MEMORY = "out of memory"
 
 # Not Image.open: it would import thirty more parsers to try on untrusted bytes, and it has a pixel limit of its own
 # that only a global can change. JPEG comes first, being nearly every file; jpeg_factory also opens MPO.
@@ -81,7 +81,7 @@ class ImageError(Exception):
     """Bytes that cannot be made a picture.
 
     Attributes:
-      reason: one of the constants of this module, short and stable.
+      reason: one of `pipeline.dataset.rejects`.
       detail: what was found, for a person.
     """
 

@@ -18,7 +18,7 @@ from PIL import Image
 from benchmarks import build, builders
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import available, run
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import parse_scheme
 
 Picture = tuple[int, bytes]  # label, pixels row by row
 
@@ -68,7 +68,7 @@ def _build(peer: str, gallery: Path, output: Path, scheme: str) -> list[Picture]
 
 @pytest.mark.parametrize("peer", ["web", "mosaic"])
 def test_formats_of_their_own_hold_every_crop_with_its_label(peer: str, gallery: Path, tmp_path: Path) -> None:
-    scheme = Scheme.parse("crop64x16")
+    scheme = parse_scheme("crop64x16")
     expected = [(each.label, crop.tobytes()) for each in paintings(gallery) for crop in cut(each, scheme)]
     assert _build(peer, gallery, tmp_path / "built", scheme.name) == sorted(expected)
 

@@ -19,11 +19,11 @@ from benchmarks import builders, charts, read, readers, recipe, restart
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import NAMES, Failed, available, run
 from pipeline.atelier.gallery import counts
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import parse_scheme
 from tests.datasets import make_dataset
 from trainer.series.recipe import read as read_recipe
 
-SCHEME = Scheme.parse("crop64x16")
+SCHEME = parse_scheme("crop64x16")
 
 
 def installed(distribution: str) -> bool:
@@ -51,7 +51,7 @@ def test_a_painting_is_cut_as_the_scheme_says_and_alike_for_every_peer(gallery: 
     first, again = cut(found[0], SCHEME), cut(found[0], SCHEME)
     assert np.shape(first) == (16, 64, 64, 3)
     np.testing.assert_array_equal(first, again)
-    assert np.shape(cut(found[0], Scheme.parse("reshape256"))) == (1, 256, 256, 3)
+    assert np.shape(cut(found[0], parse_scheme("reshape256"))) == (1, 256, 256, 3)
 
 
 @pytest.mark.parametrize("peer", [readers.OURS, *(name for name in readers.PEERS if name != "tfds")])

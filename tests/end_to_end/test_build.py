@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.atelier import defects
-from pipeline.dataset.contract import SPLITS, read_contract
+from pipeline.dataset.contract import SPLITS
+from pipeline.dataset.dataset import Dataset
 from pipeline.verify import verify
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
@@ -67,7 +68,7 @@ def test_each_defect_of_a_real_folder_is_dealt_with(name, gallery, paintings, re
 
 @pytest.mark.parametrize("dataset", [CROPS, RESHAPED])
 def test_verify_finds_a_built_dataset_sound(built, dataset):
-    assert list(verify(str(built / dataset))) == []
+    assert list(verify(Dataset.open(built / dataset))) == []
 
 
 def test_the_summary_says_what_was_built_and_what_to_do_next(built):
@@ -80,7 +81,7 @@ def test_the_summary_says_what_was_built_and_what_to_do_next(built):
 def test_tfds_reads_a_dataset_with_names_and_sub_splits(built, dataset):
     import tensorflow_datasets as tfds
 
-    contract = read_contract(built / dataset)
+    contract = Dataset.open(built / dataset).contract
     builder = tfds.builder_from_directory(str(built / dataset))
     assert tuple(builder.info.features["label"].names) == contract.labels
     for split in SPLITS:
@@ -101,7 +102,7 @@ def pictures(dataset) -> dict[tuple[bytes, int], np.ndarray]:
     """(painting id, crop index) -> pixels of the test split, through records.parse_batch."""
     import tensorflow as tf
 
-    contract = read_contract(dataset)
+    contract = Dataset.open(dataset).contract
     paths = [str(dataset / shard.filename) for shard in contract.splits["test"]]
     parsed = parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))), contract)
     keys = zip(parsed["painting_id"].numpy(), parsed["crop_index"].numpy(), strict=True)
@@ -150,7 +151,7 @@ def test_overwrite_replaces_another_build_whole(gallery, tmp_path):
     many = builds.shards(tmp_path / CROPS)
     builds.build(gallery, tmp_path, *one_scheme, "--seed=9", "--overwrite")
     assert len(builds.shards(tmp_path / CROPS)) < len(many)
-    assert list(verify(str(tmp_path / CROPS))) == []
+    assert list(verify(Dataset.open(tmp_path / CROPS))) == []
 
 
 def test_a_folder_with_other_files_is_refused_even_with_overwrite(gallery, tmp_path):
@@ -210,7 +211,7 @@ def test_a_manifest_names_paintings_and_artists(gallery, tmp_path):
     (tmp_path / "list.csv").write_text("\n".join(lines))
     builds.build(None, tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--reshape=48", "--max_rejects=0.5")
     assert not (tmp_path / "gallery").exists()
-    contract = read_contract(tmp_path / RESHAPED)
+    contract = Dataset.open(tmp_path / RESHAPED).contract
     assert contract.labels == ("Somebody", "Somebody Else")
     assert "missing.jpg" in (tmp_path / RESHAPED / "rejects.csv").read_text()
 
@@ -240,8 +241,8 @@ def test_a_split_without_a_share_is_empty_and_sound(gallery, tmp_path):
     import tensorflow_datasets as tfds
 
     builds.build(gallery, tmp_path, "--reshape=48", ALLOW, "--splits=100/0/0")
-    assert list(verify(str(tmp_path / RESHAPED))) == []
-    contract = read_contract(tmp_path / RESHAPED)
+    assert list(verify(Dataset.open(tmp_path / RESHAPED))) == []
+    contract = Dataset.open(tmp_path / RESHAPED).contract
     assert [contract.records(split) > 0 for split in SPLITS] == [True, False, False]
     builder = tfds.builder_from_directory(str(tmp_path / RESHAPED))
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
@@ -275,7 +276,7 @@ def test_kaggles_own_files_are_built_from_and_absent_artists_named(real, tmp_pat
     printed = builds.build(real / "kaggle_subset", tmp_path, "--crop=64", "--samples=4")
     assert "No images were found of 49 of the 50 artists" in printed
     assert "Only one artist, Titian" in printed
-    assert list(verify(str(tmp_path / CROPS))) == []
+    assert list(verify(Dataset.open(tmp_path / CROPS))) == []
 
 
 def test_real_paintings_by_several_hands_are_built_from(real, tmp_path):
@@ -284,9 +285,9 @@ def test_real_paintings_by_several_hands_are_built_from(real, tmp_path):
         lines += [f"{path},{folder.name}" for path in sorted(folder.iterdir())[:12]]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     builds.build(real / "masters", tmp_path, f"--manifest={tmp_path / 'list.csv'}", "--crop=64", "--samples=4")
-    contract = read_contract(tmp_path / CROPS)
+    contract = Dataset.open(tmp_path / CROPS).contract
     assert len(contract.labels) == 9
-    assert list(verify(str(tmp_path / CROPS))) == []
+    assert list(verify(Dataset.open(tmp_path / CROPS))) == []
     table = pq.read_table(tmp_path / CROPS / "paintings.parquet").to_pylist()
     assert {(row["label"], row["split"]) for row in table} == set(itertools.product(range(9), SPLITS))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.dataset.dataset import Dataset
 from pipeline.verify import verify
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
@@ -96,7 +97,7 @@ def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(galle
     builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
     for dataset in DATASETS:
         assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
-        assert list(verify(str(tmp_path / dataset))) == []
+        assert list(verify(Dataset.open(tmp_path / dataset))) == []
     print(f"\nkilled {len(kills)} times: {', '.join(kills)}; all bytes equal")
 
 

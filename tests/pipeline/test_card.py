@@ -13,18 +13,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline import card
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.contract import CARD_FILE
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
+from pipeline.dataset.rejects import REJECTS_FILE
+from pipeline.dataset.schemes import parse_scheme
 from pipeline.errors import DamagedShardError
 from tests.datasets import ARTISTS, make_dataset
 
@@ -71,27 +72,32 @@ def seal(folder, scheme="crop32x2", encoding="raw", rejects=(), copies=None, gro
     """
     dataset = make_dataset(folder, scheme=scheme, encoding=encoding)
     build = {"data_dir": "/data/set", "dedup": dedup, "enlarged": 0, "command": "python -m pipeline.build"}
-    contract = dataclasses.replace(read_contract(dataset), build=build)
+    contract = dataclasses.replace(Dataset.open(dataset).contract, build=build)
     rows = {
         record["painting_id"].decode(): (split, number, record["label"][0])
         for split, number, record in every_record(dataset, contract)
     }
-    numbers = range(len(rows))
-    columns = {
-        "painting_id": list(rows),
-        "path": [f"/data/set/{number}.jpg" for number in numbers],
-        "label": pa.array([row[2] for row in rows.values()], pa.int32()),
-        "split": [row[0] for row in rows.values()],
-        "shard": pa.array([row[1] for row in rows.values()], pa.int32()),
-        "records": pa.array([contract.scheme.samples] * len(rows), pa.int32()),
-        "group": [(groups or {}).get(number, painting) for number, painting in enumerate(rows)],
-        "copies": pa.array([(copies or {}).get(number, []) for number in numbers], pa.list_(pa.string())),
-        "width": pa.array([300 + number for number in numbers], pa.int32()),
-        "height": pa.array([200 + number for number in numbers], pa.int32()),
-    }
-    pq.write_table(pa.table(columns), dataset / card.PAINTINGS_FILE)
+    table = [
+        PaintingRow(
+            painting_id=name,
+            path=f"/data/set/{number}.jpg",
+            artist=contract.artists[label].name,
+            label=label,
+            split=split,
+            shard=shard,
+            records=contract.scheme.count(300 + number, 200 + number),
+            digest=name,
+            group=(groups or {}).get(number, name),
+            copies=tuple((copies or {}).get(number, ())),
+            width=300 + number,
+            height=200 + number,
+            bytes=1000,
+        )
+        for number, (name, (split, shard, label)) in enumerate(rows.items())
+    ]
+    (dataset / PAINTINGS_FILE).write_bytes(paintings_table(table))
     lines = ["path,artist,reason,detail", *(",".join(reject) for reject in rejects)]
-    (dataset / card.REJECTS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (dataset / REJECTS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(dataset), contract
 
 
@@ -111,7 +117,7 @@ def sealed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(sealed):
     card.write_card(*sealed)
-    return (Path(sealed[0]) / card.CARD_FILE).read_text(encoding="utf-8")
+    return (Path(sealed[0]) / CARD_FILE).read_text(encoding="utf-8")
 
 
 def test_the_counts_are_those_of_the_dataset(sealed):
@@ -150,7 +156,7 @@ def test_samples_are_crops_of_the_artist_they_stand_under(sealed):
 @pytest.mark.parametrize(("scheme", "encoding"), [("crop64x2", "raw"), ("reshape128", "png"), ("crop32x2", "jpeg")])
 def test_samples_are_small_pictures_whatever_the_encoding(tmp_path, scheme, encoding):
     facts = card.gather(*seal(tmp_path, scheme, encoding))
-    side = min(Scheme.parse(scheme).size, card.SAMPLE_SIDE)
+    side = min(parse_scheme(scheme).size, card.SAMPLE_SIDE)
     for some in facts.classes:
         for sample in some.samples:
             kind, _, data = sample.uri.partition(",")
@@ -200,7 +206,7 @@ def test_a_build_that_looked_for_no_copies_says_so(tmp_path):
 def test_a_contract_that_tells_nothing_of_its_build_gives_a_card_too(tmp_path):
     folder, contract = seal(tmp_path)
     card.write_card(folder, dataclasses.replace(contract, build={}))
-    assert contract.fingerprint in (Path(folder) / card.CARD_FILE).read_text(encoding="utf-8")
+    assert contract.fingerprint in (Path(folder) / CARD_FILE).read_text(encoding="utf-8")
 
 
 def test_a_damaged_shard_is_named_and_no_card_is_written(tmp_path):
@@ -212,7 +218,7 @@ def test_a_damaged_shard_is_named_and_no_card_is_written(tmp_path):
         path.write_bytes(data)
     with pytest.raises(DamagedShardError, match="byte 0"):
         card.write_card(folder, contract)
-    assert not (Path(folder) / card.CARD_FILE).exists()
+    assert not (Path(folder) / CARD_FILE).exists()
 
 
 placements = st.lists(

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from pipeline import flags
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Crops, Reshape
 
 CROP = ("--crop=64", "--samples=16")
 
@@ -24,7 +24,7 @@ def refusal(capsys, *argv: str) -> str:
 
 def test_schemes_come_in_the_order_given():
     given = ("--reshape=256", *CROP, "--crop=128", "--samples=4")
-    assert parse(*given).schemes == (Scheme("reshape", 256), Scheme("crop", 64, 16), Scheme("crop", 128, 4))
+    assert parse(*given).schemes == (Reshape(256), Crops(64, 16), Crops(128, 4))
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,10 @@ def test_an_empty_split_has_no_shards():
 
 @pytest.mark.parametrize("change", ["seed", "scheme", "encoding", "shards", "label"])
 def test_the_fingerprint_changes_with_what_decides_records(change):
-    from pipeline.dataset.scheme import Scheme
+    from pipeline.dataset.schemes import Crops
 
     rows = [row(f"A/{number}") for number in range(20)]
-    arguments = {"scheme": Scheme("crop", 64, 16), "encoding": "raw", "shards": {"train": 4}}
+    arguments = {"scheme": Crops(64, 16), "encoding": "raw", "shards": {"train": 4}}
     before = plan.fingerprint(planned(rows), **arguments)
     assert before == plan.fingerprint(planned(rows[::-1]), **arguments)
     if change == "seed":
@@ -173,7 +173,7 @@ def test_the_fingerprint_changes_with_what_decides_records(change):
     elif change == "label":
         after = plan.fingerprint(planned([*rows, row("0/1", "0")]), **arguments)
     else:
-        other = {"scheme": Scheme("crop", 64, 4), "encoding": "png", "shards": {"train": 8}}[change]
+        other = {"scheme": Crops(64, 4), "encoding": "png", "shards": {"train": 8}}[change]
         after = plan.fingerprint(planned(rows), **{**arguments, change: other})
     assert after != before
 

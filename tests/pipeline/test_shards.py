@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline import plan, shards
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Crops, Reshape, Scheme
 from pipeline.pictures.crops import cut
 from pipeline.pictures.decode import decode
 from pipeline.plan import make_plan
@@ -20,7 +20,7 @@ from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.survey import Candidate, look_at
 
-SCHEMES = (Scheme("crop", 16, 4), Scheme("crop", 64, 1), Scheme("reshape", 32))
+SCHEMES = (Crops(16, 4), Crops(64, 1), Reshape(32))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault)
         assert (reject.path, reject.artist) == (bad.path, bad.artist)
         assert "while shards were written" in reject.detail
         assert sum(receipt.shard.paintings for receipt in receipts) == 23
-        assert sum(receipt.shard.records for receipt in receipts) == 23 * made.scheme.samples
+        assert sum(receipt.shard.records for receipt in receipts) == 23 * made.scheme.per_painting
         assert shards.losses(made) == [reject]
     whole = [target(tmp_path / "whole", scheme, paintings) for scheme in SCHEMES]
     write(paintings, whole, tmp_path)
@@ -161,7 +161,7 @@ def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault)
 
 
 def test_enlarged_paintings_are_counted(paintings, tmp_path):
-    made = target(tmp_path, Scheme("crop", 64, 1), paintings)
+    made = target(tmp_path, Crops(64, 1), paintings)
     write(paintings, [made], tmp_path)
     small = sum(min(work.width, work.height) < 64 for some in paintings.works.values() for work in some)
     assert small > 0

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from pipeline.dataset.dataset import Dataset
 from tests import runs
 from trainer.compare import compare, compare_runs, table
 from trainer.evaluate import evaluate_run
-from trainer.judging.predictions import read
+from trainer.judging.predictions import count_crops, read
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunError
 
@@ -22,7 +23,7 @@ from trainer.run.folder import RunError
 @pytest.fixture(scope="module")
 def weaker_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "weaker", judged_dataset, steps=1, seed=5)
-    evaluate_run(run_dir, judged_dataset, 64, {})
+    evaluate_run(run_dir, Dataset.open(judged_dataset), 64, {})
     return run_dir
 
 
@@ -32,7 +33,7 @@ def answers(right: np.ndarray, generator: np.random.Generator) -> Paintings:
     named = np.where(right, labels, (labels + generator.integers(1, 5, len(right))) % 5)
     scores = np.full((len(right), 5), 0.1) + 0.5 * np.eye(5)[named]
     ids = [f"{index:04d}" for index in range(len(right))]
-    return gather([{"painting_id": ids, "label": labels, "scores": scores}], 1)
+    return gather([{"painting_id": ids, "label": labels, "scores": scores}], dict.fromkeys(ids, 1))
 
 
 def test_a_run_does_not_differ_from_itself(judged_run: Path):
@@ -47,7 +48,7 @@ def test_the_better_of_two_runs_is_found_and_named(judged_run: Path, weaker_run:
     found = compare_runs(weaker_run, judged_run)
     by_hand = []
     for run in (weaker_run, judged_run):
-        tested = gather(read(run, "test"), 4)
+        tested = gather(read(run, "test"), count_crops(run, "test"))
         by_hand.append(metrics.accuracy_score(tested.labels, tested.scores["mean"].argmax(1)))
     top1 = found.differences[0]
     assert (top1.first, top1.second) == pytest.approx(by_hand)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from sklearn import dummy, metrics
 
 from pipeline.dataset.contract import Artist
+from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DamagedShardError, DatasetError
 from tests import runs
 from trainer.evaluate import evaluate_run, evaluate_split, table
@@ -99,7 +100,7 @@ def test_intervals_hold_their_estimate_and_are_wider_for_fewer_paintings(results
 
 def test_the_command_computes_the_same_again(judged_run: Path, judged_dataset: Path, results: dict):
     before = (judged_run / "results.json").read_bytes()
-    again = evaluate_split(judged_run, judged_dataset, "test", batch_size=17)
+    again = evaluate_split(judged_run, Dataset.open(judged_dataset), "test", batch_size=17)
     assert again["test"]["painting"]["top1"] == results["test"]["painting"]["top1"]
     assert again["test"]["crop"]["loss"] == pytest.approx(results["test"]["crop"]["loss"], rel=1e-5)
     assert again["baselines"] == results["baselines"]
@@ -125,7 +126,7 @@ def test_a_failed_evaluation_leaves_no_half_written_file(judged_run: Path, judge
     broken = shutil.copytree(judged_dataset, tmp_path / "dataset")
     next(broken.glob("*-test.tfrecord-*")).unlink()
     with pytest.raises(DatasetError, match="test"):
-        evaluate_run(run_dir, broken, 64, {})
+        evaluate_run(run_dir, Dataset.open(broken), 64, {})
     assert not (run_dir / "predictions.parquet").exists()
     assert not (run_dir / "results.json").exists()
     assert not list(run_dir.glob(".tmp-*"))
@@ -138,19 +139,19 @@ def test_a_damaged_shard_is_named_with_its_offset(judged_run: Path, judged_datas
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     with pytest.raises(DamagedShardError, match=f"{shard.name} is damaged at byte"):
-        evaluate_split(judged_run, broken, "test", 64)
+        evaluate_split(judged_run, Dataset.open(broken), "test", 64)
 
 
 def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dataset: Path):
     (tmp_path / "labels.json").write_text(json.dumps({"fingerprint": "0" * 64}))
     with pytest.raises(RunError, match="was trained on a dataset"):
-        evaluate_run(tmp_path, judged_dataset, 64, {})
+        evaluate_run(tmp_path, Dataset.open(judged_dataset), 64, {})
     with pytest.raises(RunError, match=r"trainer\.main"):
         Expertise.read(tmp_path)
 
 
 def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results: dict):
-    kept = gather(predictions.read(judged_run, "test"), samples=4)
+    kept = gather(predictions.read(judged_run, "test"), predictions.count_crops(judged_run, "test"))
     assert scores.split_scores(kept, Expertise.read(judged_run).labels) == results["test"]
 
 
@@ -181,7 +182,7 @@ def paintings_of(crop_scores: np.ndarray, labels: np.ndarray, samples: int) -> P
         "scores": crop_scores[order],
     }
     halves = [{name: column[part] for name, column in batch.items()} for part in (slice(0, 13), slice(13, None))]
-    return gather(halves, samples)
+    return gather(halves, dict.fromkeys(ids, samples))
 
 
 def test_constant_scores_never_hit():
@@ -379,10 +380,12 @@ def test_confusion_is_ordered_by_movement_and_counts_mistakes_within_it():
 def test_gather_refuses_missing_and_surplus_crops():
     batch = {"painting_id": ["a", "a", "b"], "label": np.zeros(3, int), "scores": np.full((3, 2), 0.5)}
     with pytest.raises(DatasetError, match="b has 1 of 2"):
-        gather([batch], 2)
-    with pytest.raises(DatasetError, match="a has more than 1"):
-        gather([batch], 1)
+        gather([batch], {"a": 2, "b": 2})
+    with pytest.raises(DatasetError, match="a has more crops than the 1"):
+        gather([batch], {"a": 1, "b": 1})
+    with pytest.raises(DatasetError, match="b has more crops than the 0"):
+        gather([batch], {"a": 2})
     with pytest.raises(DatasetError, match="no records"):
-        gather([], 1)
+        gather([], {})
     with pytest.raises(ValueError, match="finite"):
-        gather([{**batch, "scores": np.full((3, 2), np.nan)}], 1)
+        gather([{**batch, "scores": np.full((3, 2), np.nan)}], {"a": 2, "b": 1})

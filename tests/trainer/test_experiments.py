@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.dataset.contract import read_contract
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.dataset import Dataset
+from pipeline.dataset.schemes import Crops, Reshape, parse_scheme
 from pipeline.errors import DatasetError, InputError
 from pipeline.storage.lock import exclusive
 from tests.datasets import make_dataset
@@ -198,22 +198,22 @@ def test_a_run_is_complete_only_with_these_flags_this_seed_and_this_dataset() ->
 
 def test_an_embedded_gallery_is_cut_by_painting_a_smaller_one() -> None:
     source = Source(None, 60)
-    paint_it, build = provision.commands([Scheme("crop", 64, 16), Scheme("reshape", 256)], Path("d"), source)
+    paint_it, build = provision.commands([Crops(64, 16), Reshape(256)], Path("d"), source)
     assert paint_it[2:] == ["pipeline.atelier", "--output=d/gallery-60", "--paintings=60"]
     assert build[2:4] == ["pipeline.build", "--output_dir=d"]
     assert build[4:] == ["--data_dir=d/gallery-60", "--crop=64", "--samples=16", "--reshape=256"]
-    (whole,) = provision.commands([Scheme("crop", 64, 16)], Path("d"), Source(None, None))
+    (whole,) = provision.commands([Crops(64, 16)], Path("d"), Source(None, None))
     assert whole[2:] == ["pipeline.build", "--output_dir=d", "--crop=64", "--samples=16"]
     assert provision.commands([], Path("d"), source) == []
 
 
 def test_a_dataset_that_is_there_is_used_unless_other_paintings_are_asked_for(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=12, scheme="crop32x1")
-    here, elsewhere = Scheme.parse("crop32x1"), Scheme.parse("crop32x2")
+    here, elsewhere = parse_scheme("crop32x1"), parse_scheme("crop32x2")
     assert provision.missing([here, elsewhere, elsewhere], tmp_path, Source(None, None)) == [elsewhere]
     with pytest.raises(DatasetError, match="unknown paintings"):
         provision.missing([here], tmp_path, Source(tmp_path, None))
-    contract = read_contract(folder)
+    contract = Dataset.open(folder).contract
     (folder / "morelli.json").write_text(
         replace(contract, build={"data_dir": str(tmp_path), "manifest": None}).to_json()
     )

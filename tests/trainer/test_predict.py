@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.dataset.contract import SPLITS, Contract, Encoding, read_contract
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.contract import SPLITS, Contract, Encoding
+from pipeline.dataset.dataset import Dataset
+from pipeline.dataset.schemes import parse_scheme
 from pipeline.errors import InputError
 from tests import runs
 from tests.end_to_end import builds
@@ -53,7 +54,7 @@ def assert_same_records(dataset: Path) -> int:
     """Every record of a dataset against those made of its files for an attribution; how many there were."""
     from trainer.data.stream import evaluation_batches
 
-    expertise = expertise_of(read_contract(dataset))
+    expertise = expertise_of(Dataset.open(dataset).contract)
     rows = pd.read_parquet(dataset / "paintings.parquet").set_index("painting_id")
     made = {
         name: records_of(open_picture(Path(path).read_bytes(), expertise), expertise)
@@ -61,7 +62,7 @@ def assert_same_records(dataset: Path) -> int:
     }
     seen = 0
     for split in SPLITS:
-        for batch in evaluation_batches(dataset, split, 32).as_numpy_iterator():
+        for batch in evaluation_batches(Dataset.open(dataset), split, 32).as_numpy_iterator():
             for row, name in enumerate(batch["painting_id"]):
                 ours, index = made[name.decode()], batch["crop_index"][row]
                 for key in ("image", "crop_box", "source_size", "crop_index", "painting_id"):
@@ -76,7 +77,7 @@ def assert_same_records(dataset: Path) -> int:
 @pytest.mark.parametrize(("scheme", "encoding"), [("crop32x4", "jpeg"), ("crop96x2", "png"), ("reshape24", "raw")])
 def test_crops_of_a_file_are_bit_by_bit_its_records(scheme: str, encoding: Encoding, tmp_path: Path):
     dataset = runs.make_dataset(tmp_path, scheme, encoding)
-    assert assert_same_records(dataset) == 128 * Scheme.parse(scheme).samples
+    assert assert_same_records(dataset) == 128 * (parse_scheme(scheme).per_painting or 0)
 
 
 def test_crops_of_a_file_are_bit_by_bit_what_the_builder_wrote(judged_dataset: Path, tmp_path: Path):

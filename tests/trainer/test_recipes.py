@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Reshape
 from pipeline.errors import InputError
 from trainer.series import originals, recipe
 from trainer.series.recipe import RECIPES
@@ -52,7 +52,7 @@ def test_every_row_of_the_original_table_is_a_recipe(rows: tuple[originals.Origi
     for row in rows:
         scheme, flags = row.recipe.scheme, row.recipe.flags
         settings = [flags[name] for name in ("epochs", "dropout", "l2")]
-        found.add((scheme.size, scheme.samples, flags["backbone"], scheme.kind, *settings, row.top1, row.top5))
+        found.add((scheme.size, scheme.per_painting, flags["backbone"], scheme.kind, *settings, row.top1, row.top5))
     assert found == TABLE
     assert len(rows) == len(TABLE)
 
@@ -74,9 +74,7 @@ def test_the_best_crop_row_and_the_best_reshape_row_have_grayscale_twins(rows: t
 def test_a_recipe_can_be_found_again_from_its_own_comment(path: Path) -> None:
     read, text = recipe.read(path), recipe.comment(recipe.read(path))
     scheme = read.scheme
-    build = (
-        f"--reshape={scheme.size}" if scheme.kind == "reshape" else f"--crop={scheme.size} --samples={scheme.samples}"
-    )
+    build = " ".join(scheme.command)
     assert build in text
     assert f"--flagfile=trainer/recipes/{path.name}" in text
     assert read.flags["run_dir"] == f"runs/{path.stem}"
@@ -109,7 +107,7 @@ def test_what_is_no_recipe_is_refused_with_what_it_lacks(tmp_path: Path, text: s
 def test_switches_and_version_folders_are_read(tmp_path: Path) -> None:
     (tmp_path / "some.flags").write_text("# Why\n--grayscale\n--nojit\n--epochs=3\n--dataset_dir=a/reshape128/1.0.0\n")
     read = recipe.read(tmp_path / "some.flags")
-    assert read.scheme == Scheme("reshape", 128)
+    assert read.scheme == Reshape(128)
     assert read.flags == {"grayscale": True, "jit": False, "epochs": 3, "dataset_dir": "a/reshape128/1.0.0"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pandas as pd
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from pipeline.dataset.dataset import Dataset
 from tests import browser, runs
+from tests.datasets import change_paintings
 from trainer.judging import leaks
 from trainer.pages import plots
 from trainer.pages.html import between, percent
@@ -68,9 +71,7 @@ def test_pictures_come_from_the_records_where_the_files_are_gone(
     judged_run: Path, judged_dataset: Path, tmp_path: Path, html: str
 ):
     dataset = shutil.copytree(judged_dataset, tmp_path / "dataset")
-    rows = pd.read_parquet(dataset / "paintings.parquet")
-    rows["path"] = [str(tmp_path / "gone" / Path(path).name) for path in rows["path"]]
-    rows.to_parquet(dataset / "paintings.parquet")
+    change_paintings(dataset, lambda row: replace(row, path=str(tmp_path / "gone" / Path(row.path).name)))
     run_dir = moved(judged_run, tmp_path / "run", dataset)
     page = render(run_dir)
     shown = html.count('class="plot painting"')
@@ -126,10 +127,13 @@ def test_leaks_are_found_and_counted():
 
 def test_a_leak_stands_in_the_report(judged_run: Path, judged_dataset: Path, tmp_path: Path):
     dataset = shutil.copytree(judged_dataset, tmp_path / "dataset")
-    rows = pd.read_parquet(dataset / "paintings.parquet")
-    first = {split: rows.index[rows["split"] == split][0] for split in ("train", "test")}
-    rows.loc[first["test"], "group"] = rows.loc[first["train"], "group"]
-    rows.to_parquet(dataset / "paintings.parquet")
+    trained, tested = (
+        next(Dataset.open(dataset).paintings("painting_id", "group", split=split)) for split in ("train", "test")
+    )
+    change_paintings(
+        dataset,
+        lambda row: replace(row, group=trained["group"]) if row.painting_id == tested["painting_id"] else row,
+    )
     page = render(moved(judged_run, tmp_path / "run", dataset))
     assert "cannot be trusted" in page
     assert "groups of near copies in two splits: <strong>1</strong>" in page

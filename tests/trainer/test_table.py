@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import parse_scheme
 from tests import browser
 from trainer import table
 from trainer.run import outcomes
@@ -187,7 +187,7 @@ def runs_folder(judged_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A real run, one that failed at its start, and one that is under way."""
     folder = tmp_path_factory.mktemp("runs")
     shutil.copytree(judged_run, folder / "small")
-    outcomes.write_failure(folder / "broken" / "seed0", "<b>no</b> room", Scheme.parse("crop32x4"), {"epochs": 3})
+    outcomes.write_failure(folder / "broken" / "seed0", "<b>no</b> room", parse_scheme("crop32x4"), {"epochs": 3})
     (folder / "begun").mkdir()
     (folder / "begun" / "flags.json").write_text(json.dumps({"seed": 5, "epochs": 3}))
     return folder

@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.dataset.contract import Contract
 from pipeline.dataset.example import encode_example
-from pipeline.pictures.crops import Crop, cut, encode, needed_resolution, window
+from pipeline.pictures.crops import Crop, cut, encode, window
 from pipeline.pictures.decode import Painting, decode
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.asking.maps import Region, windows
@@ -106,7 +106,7 @@ class Attributor:
           RunError: the run looks at whole paintings squashed to a square; their parts mean nothing to it.
         """
         scheme = self.expertise.scheme
-        if scheme.kind != "crop":
+        if not scheme.shows_parts:
             raise RunError(
                 f"A map shows what the parts of a picture say, but this run was trained on whole ones ({scheme.name}). "
                 "Ask a run that was trained on crops."
@@ -125,7 +125,7 @@ class Attributor:
 
 def open_picture(data: bytes, expertise: Expertise, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Decodes a picture as the builder did. Raises ImageError with what is wrong with its bytes."""
-    at_least = needed_resolution([expertise.scheme])
+    at_least = expertise.scheme.resolution
     return Picture(decode(data, max_pixels=max_pixels, at_least=at_least), hashlib.sha256(data).hexdigest())
 
 

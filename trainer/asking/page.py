@@ -71,7 +71,7 @@ def answer(attributor: Attributor, data: bytes) -> Answer:
     picture = attributor.open(data)
     attribution = attributor.attribute(picture)
     drawn = ""
-    if attributor.expertise.scheme.kind == "crop":
+    if attributor.expertise.scheme.shows_parts:
         page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
         drawn = data_uri(page, SHOWN, QUALITY)
     return Answer(

@@ -12,12 +12,11 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.dataset.contract import Contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.index import Extent, Index, check, index
 from pipeline.errors import DamagedShardError
 from trainer.data import order
@@ -42,11 +41,9 @@ class Blocks:
     Safe to be called by several threads, but made for one that asks for batches in their order.
     """
 
-    def __init__(
-        self, folder: Path, contract: Contract, blocks: Callable[[int], list[Block]], seed: int, end: int
-    ) -> None:
+    def __init__(self, dataset: Dataset, blocks: Callable[[int], list[Block]], seed: int, end: int) -> None:
         """`blocks` gives those of an epoch; epochs from `end` on are not read ahead."""
-        self._folder, self._contract = folder, contract
+        self._dataset, self._contract = dataset, dataset.contract
         self._epoch_blocks = functools.lru_cache(maxsize=2)(blocks)
         self._seed, self._end = seed, end
         self._spare: list[np.ndarray] = []  # memory of blocks
@@ -110,7 +107,7 @@ class Blocks:
         memory = _at_least(sum(_pages(shard.bytes) for shard in shards), self._spare)
         extents, at = [], 0
         for shard in shards:
-            extents.append(Extent(str(self._folder / shard.filename), at, shard.bytes))
+            extents.append(Extent(self._dataset.shard_path(shard), at, shard.bytes))
             _fill(memory[at : at + shard.bytes], extents[-1].path)
             at += _pages(shard.bytes)
         found = index(memory, extents)

@@ -16,15 +16,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.dataset.contract import CONTRACT_FILE, Contract, read_contract, resolve_dataset_dir
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.frames import read_frames
-from pipeline.errors import DamagedShardError, DatasetError
 from trainer.data import augment, order
 from trainer.data.blocks import Blocks
 from trainer.data.parse import decode_images, parse_batch
@@ -42,8 +40,7 @@ class Stream:
     """Everything that decides the training batches of a run, except the epoch.
 
     Attributes:
-      folder: of the dataset.
-      contract: of the dataset.
+      dataset: whose training split is read.
       batch_size: records of a step, over all workers and devices.
       shuffle_mib: memory for shuffling, as if all pictures were raw. Half is the block in use, half is the next one.
       seed: of order and augmentation.
@@ -53,8 +50,7 @@ class Stream:
       worker, workers: this process takes the `worker`-th of `workers` equal parts of each batch.
     """
 
-    folder: Path
-    contract: Contract
+    dataset: Dataset
     batch_size: int
     shuffle_mib: int
     seed: int
@@ -66,8 +62,8 @@ class Stream:
 
     def blocks(self, epoch: int) -> list[order.Block]:
         """The blocks of an epoch, in reading order."""
-        counts = [shard.records for shard in self.contract.splits["train"]]
-        picture = self.contract.scheme.size**2 * 3
+        counts = [shard.records for shard in self.dataset.contract.splits["train"]]
+        picture = self.dataset.contract.scheme.size**2 * 3
         return order.epoch_blocks(
             counts,
             [count * picture for count in counts],
@@ -109,7 +105,7 @@ def training_batches(
       DamagedShardError, OSError: a shard is damaged, or cannot be read.
     """
     steps = stream.steps_per_epoch
-    blocks = Blocks(stream.folder, stream.contract, stream.blocks, stream.seed, epoch + epochs)
+    blocks = Blocks(stream.dataset, stream.blocks, stream.seed, epoch + epochs)
     finish = _finisher(stream)
 
     def take(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,13 +128,13 @@ def training_batches(
 
 def _finisher(stream: Stream) -> Callable[[int, np.ndarray, np.ndarray], Batch]:
     """What makes a batch of its number in the run, its pictures as they are stored, and its labels."""
-    one_hot = np.eye(len(stream.contract.labels), dtype=np.float32)
-    raw = stream.contract.encoding == "raw"
+    one_hot = np.eye(len(stream.dataset.contract.labels), dtype=np.float32)
+    raw = stream.dataset.contract.encoding == "raw"
 
     @tf.function
     def decode_and_augment(number: tf.Tensor, images: tf.Tensor, targets: tf.Tensor) -> Batch:
         if not raw:
-            images = decode_images(images, stream.contract)
+            images = decode_images(images, stream.dataset.contract)
         # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
         seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
         return augment.augment(images, targets, seed, stream.augmentation, stream.resized_crop)
@@ -159,7 +155,7 @@ def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
     return tf.io.parse_example(serialized, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
 
 
-def evaluation_batches(dataset_dir: str | Path, split: str, batch_size: int) -> tf.data.Dataset:
+def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
     """Every record of a split exactly once, in shard order; the last batch may be smaller.
 
     Returns:
@@ -169,19 +165,17 @@ def evaluation_batches(dataset_dir: str | Path, split: str, batch_size: int) -> 
       DatasetError: there is no dataset, or a shard is missing or has another size. Iterate inside `damage_named` to
         have damage that only reading finds named as well.
     """
-    folder = resolve_dataset_dir(dataset_dir)
-    contract = read_contract(folder)
-    check_shards(folder, contract, split)
-    paths = [str(folder / shard.filename) for shard in contract.splits[split]]
+    dataset.check_shards(split)
+    paths = [dataset.shard_path(shard) for shard in dataset.contract.splits[split]]
     serialized = tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER).batch(batch_size)
-    batches = serialized.map(lambda batch: parse_batch(batch, contract), num_parallel_calls=PARALLEL)
+    batches = serialized.map(lambda batch: parse_batch(batch, dataset.contract), num_parallel_calls=PARALLEL)
     return batches.prefetch(PREFETCH).with_options(_options())
 
 
-def count_classes(folder: Path, contract: Contract) -> np.ndarray:
+def count_classes(dataset: Dataset) -> np.ndarray:
     """int64[shards, classes]: how many records of each class each training shard holds. Reads the split once."""
-    shards = contract.splits["train"]
-    classes = len(contract.labels)
+    shards = dataset.contract.splits["train"]
+    classes = len(dataset.contract.labels)
 
     def count(path: tf.Tensor) -> tf.Tensor:
         labels = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_LABELS_CHUNK).map(parse_labels)
@@ -190,37 +184,13 @@ def count_classes(folder: Path, contract: Contract) -> np.ndarray:
             lambda total, batch: total + tf.math.bincount(tf.cast(batch, tf.int32), minlength=classes, dtype=tf.int64),
         )
 
-    paths = tf.data.Dataset.from_tensor_slices([str(folder / shard.filename) for shard in shards])
-    with damage_named(folder, contract, "train"):
+    paths = tf.data.Dataset.from_tensor_slices([dataset.shard_path(shard) for shard in shards])
+    with damage_named(dataset, "train"):
         return np.stack(list(paths.map(count, num_parallel_calls=PARALLEL).as_numpy_iterator()))
 
 
-def check_shards(folder: Path, contract: Contract, *splits: str) -> None:
-    """Looks whether the shards of some splits are there, at their full size.
-
-    Raises:
-      DatasetError: a split is unknown or a shard is missing.
-      DamagedShardError: a shard is shorter or longer than when it was sealed.
-    """
-    for split in splits:
-        if split not in contract.splits:
-            raise DatasetError(f"{folder} has no split {split!r}; it has {', '.join(contract.splits)}.")
-        for shard in contract.splits[split]:
-            path = folder / shard.filename
-            if not path.is_file():
-                raise DatasetError(
-                    f"{path} is missing; {CONTRACT_FILE} lists it with {shard.records} records. "
-                    "Run the same pipeline.build command again: only what is missing is redone."
-                )
-            found = path.stat().st_size
-            if found != shard.bytes:
-                raise DamagedShardError(
-                    str(path), min(found, shard.bytes), f"it has {found} bytes, it was sealed with {shard.bytes}"
-                )
-
-
 @contextmanager
-def damage_named(folder: Path, contract: Contract, split: str) -> Iterator[None]:
+def damage_named(dataset: Dataset, split: str) -> Iterator[None]:
     """Turns TensorFlow's word that some record is corrupt into one that says which, where and what to do.
 
     Raises:
@@ -229,11 +199,11 @@ def damage_named(folder: Path, contract: Contract, split: str) -> Iterator[None]
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
-        check_shards(folder, contract, split)
-        for shard in contract.splits[split]:
-            path = folder / shard.filename
-            with path.open("rb") as stream:
-                for _ in read_frames(stream, str(path)):
+        dataset.check_shards(split)
+        for shard in dataset.contract.splits[split]:
+            path = dataset.shard_path(shard)
+            with open(path, "rb") as stream:
+                for _ in read_frames(stream, path):
                     pass
         raise
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pipeline.dataset.contract import SPLITS, Contract
+from pipeline.dataset.contract import SPLITS
+from pipeline.dataset.dataset import Dataset
 from trainer.judging.predictions import FILE as PREDICTIONS
-from trainer.run.folder import PAINTINGS
 
 _FOUND = {
     "near": "files of the same bytes (SHA-256), and near copies by perceptual hash, put in one group",
@@ -47,14 +47,11 @@ class LeakCheck:
         return not any(self.leaks.values())
 
 
-def check(run_dir: Path, dataset_dir: Path, contract: Contract) -> LeakCheck | None:
-    """Looks for anything that is in two splits; None where the dataset does not list its paintings."""
-    path = dataset_dir / PAINTINGS
-    if not path.exists():
-        return None
-    paintings = pq.read_table(path, columns=["painting_id", "digest", "group", "split"]).to_pandas()
+def check(run_dir: Path, dataset: Dataset) -> LeakCheck:
+    """Looks for anything that is in two splits."""
+    paintings = pd.DataFrame(dataset.planned("painting_id", "digest", "group", "split"))
     judged = pq.read_table(run_dir / PREDICTIONS, columns=["painting_id", "split"]).to_pandas().drop_duplicates()
-    return examine(paintings, judged, str(contract.build.get("dedup", "")))
+    return examine(paintings, judged, str(dataset.contract.build.get("dedup", "")))
 
 
 def examine(paintings: pd.DataFrame, judged: pd.DataFrame, dedup: str) -> LeakCheck:

@@ -7,6 +7,7 @@ split skips the others.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,13 +89,26 @@ def read(run_dir: Path, split: str) -> Iterator[dict[str, Any]]:
     Raises:
       RunError: the run has no predictions.
     """
+    for group in _groups(run_dir, split):
+        yield {field.name: _values(column) for field, column in _columns(group)}
+
+
+def count_crops(run_dir: Path, split: str) -> dict[str, int]:
+    """How many crops of each painting of a split were kept, by its id. Raises RunError as `read`."""
+    counts: Counter[str] = Counter()
+    for group in _groups(run_dir, split, ["painting_id"]):
+        counts.update(group["painting_id"].to_pylist())
+    return counts
+
+
+def _groups(run_dir: Path, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
     path = run_dir / FILE
     if not path.exists():
         raise RunError(f"Expected {FILE} in {run_dir}. Make it with: python -m trainer.evaluate --run_dir={run_dir}")
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             if file.metadata.row_group(group).column(0).statistics.min == split:
-                yield {field.name: _values(column) for field, column in _columns(file.read_row_group(group))}
+                yield file.read_row_group(group, columns)
 
 
 def _columns(table: pa.Table) -> Iterator[tuple[pa.Field, pa.Array]]:

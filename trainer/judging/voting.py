@@ -7,7 +7,7 @@ forgotten, as soon as the last of them has been seen; all of them lie in one sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,7 +98,7 @@ class _Open:
 
 def gather(
     batches: Iterable[dict[str, Any]],
-    samples: int,
+    crops: Mapping[str, int],
     finished: Callable[[str, int, np.ndarray], None] | None = None,
 ) -> Paintings:
     """Pools crops into paintings as they stream by.
@@ -106,11 +106,11 @@ def gather(
     Args:
       batches: dicts of painting_id str[batch], label int[batch], scores float[batch, artists] and, where `finished`
         is given, embedding float[batch, features].
-      samples: crops of every painting.
+      crops: how many each painting has, by its id, as the dataset lists them.
       finished: called with (id, label, mean embedding float32[features]) when the last crop of a painting was seen.
 
     Raises:
-      DatasetError: there is no record, or a painting has fewer or more crops than `samples`.
+      DatasetError: there is no record, or a painting has fewer or more crops than listed.
       ValueError: a score is not finite.
     """
     waiting: dict[str, _Open] = {}
@@ -119,23 +119,24 @@ def gather(
         if not np.isfinite(batch["scores"]).all():
             raise ValueError("Expected finite scores. Received NaN or infinity: the saved model is broken.")
         for row, name in enumerate(batch["painting_id"]):
-            if name in rows:
+            if name in rows or name not in crops:
                 raise DatasetError(
-                    f"Painting {name} has more than {samples} crops. Run pipeline.verify on the dataset."
+                    f"Painting {name} has more crops than the {crops.get(name, 0)} that the dataset lists. "
+                    "Run pipeline.verify on it."
                 )
             painting = waiting.setdefault(name, _Open(int(batch["label"][row])))
             painting.scores.append(batch["scores"][row])
             if finished:
                 painting.embedding = painting.embedding + batch["embedding"][row].astype(np.float32)
-            if len(painting.scores) == samples:
+            if len(painting.scores) == crops[name]:
                 rows[name] = _close(painting)
                 if finished:
-                    finished(name, painting.label, np.asarray(painting.embedding / samples, np.float32))
+                    finished(name, painting.label, np.asarray(painting.embedding / crops[name], np.float32))
                 del waiting[name]
     if waiting:
         name, painting = next(iter(waiting.items()))
         raise DatasetError(
-            f"{len(waiting)} paintings lack crops: {name} has {len(painting.scores)} of {samples}. "
+            f"{len(waiting)} paintings lack crops: {name} has {len(painting.scores)} of {crops[name]}. "
             "Run pipeline.verify on the dataset."
         )
     if not rows:
@@ -146,7 +147,7 @@ def gather(
         ids=ids,
         labels=np.array(label, np.int64),
         scores={"mean": np.stack(mean), "geometric": np.stack(geometric), "median": np.stack(median)},
-        crops=np.full(len(ids), samples, np.int64),
+        crops=np.array([crops[name] for name in ids], np.int64),
         crop_votes=np.stack(votes),
         crop_top1=np.array(top1, np.int64),
         crop_top5=np.array(top5, np.int64),

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 from PIL import Image
 
+from pipeline.dataset.dataset import Dataset
 from pipeline.pages.html import data_uri
 from pipeline.pictures.decode import ImageError, decode
 from trainer.pages.plots import Patch
-from trainer.run.folder import PAINTINGS
 
 LONGEST = 240  # pixels of a thumbnail's longer side
 LONGEST_CROP = 64
@@ -52,35 +51,30 @@ class Likeness:
     patches: list[Patch] = field(default_factory=list)
 
 
-def likenesses(dataset_dir: Path, split: str, wanted: Collection[str]) -> dict[str, Likeness]:
+def likenesses(dataset: Dataset, split: str, wanted: Collection[str]) -> dict[str, Likeness]:
     """The pictures of some paintings of a split, by painting id.
 
     A painting whose file is still what it was when the dataset was built is one patch; of the others, those windows
     are shown that the records hold.
     """
     found = {name: Likeness() for name in wanted}
-    listed = dataset_dir / PAINTINGS
-    if listed.exists():
-        table = pq.read_table(
-            listed, columns=["painting_id", "path", "digest"], filters=[("painting_id", "in", list(wanted))]
-        )
-        for row in table.to_pylist():
-            likeness = found[row["painting_id"]]
+    for row in dataset.paintings("painting_id", "path", "digest", split=split):
+        if likeness := found.get(row["painting_id"]):
             likeness.file = Path(row["path"]).name
             if seen := thumbnail(Path(row["path"]), row["digest"]):
                 uri, (width, height) = seen
                 likeness.patches.append(Patch((0, 0, width, height), uri))
     missing = {name for name, likeness in found.items() if not likeness.patches}
     if missing:
-        for name, patch in _crops(dataset_dir, split, missing):
+        for name, patch in _crops(dataset, split, missing):
             found[name].patches.append(patch)
     return found
 
 
-def _crops(dataset_dir: Path, split: str, wanted: Collection[str]) -> Iterator[tuple[str, Patch]]:
+def _crops(dataset: Dataset, split: str, wanted: Collection[str]) -> Iterator[tuple[str, Patch]]:
     from trainer.data.stream import evaluation_batches
 
-    for batch in evaluation_batches(dataset_dir, split, 256).as_numpy_iterator():
+    for batch in evaluation_batches(dataset, split, 256).as_numpy_iterator():
         ids = [name.decode("ascii") for name in batch["painting_id"]]
         for row in np.flatnonzero([name in wanted for name in ids]):
             uri = data_uri(Image.fromarray(batch["image"][row]), LONGEST_CROP, QUALITY)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.dataset.contract import Artist, Encoding
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme, parse_scheme
 from trainer.run.folder import EXPERTISE, read_json, write_json
 
 
@@ -54,6 +54,6 @@ class Expertise:
                 **content,
                 "artists": tuple(Artist(**artist) for artist in content["artists"]),
                 "training_paintings": tuple(content["training_paintings"]),
-                "scheme": Scheme.parse(content["scheme"]),
+                "scheme": parse_scheme(content["scheme"]),
             }
         )

@@ -17,14 +17,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.contract import Contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.errors import MorelliError
 from pipeline.storage import files
 
 MODEL = "best.keras"
 RESULTS = "results.json"
 EXPERTISE = "expertise.json"
-PAINTINGS = "paintings.parquet"  # of a dataset: one row per painting, kept or not
 
 
 class RunError(MorelliError):
@@ -56,7 +55,7 @@ def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
     return [epoch for _, epoch in sorted({line["epoch"]: line for line in lines}.items())]
 
 
-def check_same_dataset(run_dir: Path, contract: Contract, dataset_dir: Path) -> None:
+def check_same_dataset(run_dir: Path, dataset: Dataset) -> None:
     """Refuses a dataset that is not the one the run was trained on.
 
     Raises:
@@ -64,9 +63,9 @@ def check_same_dataset(run_dir: Path, contract: Contract, dataset_dir: Path) -> 
         trained on, and every number would be too good.
     """
     trained_on = read_json(run_dir / "labels.json")["fingerprint"]
-    if trained_on != contract.fingerprint:
+    if trained_on != dataset.contract.fingerprint:
         raise RunError(
-            f"{run_dir} was trained on a dataset of fingerprint {trained_on[:12]}, {dataset_dir} has "
-            f"{contract.fingerprint[:12]}: its test paintings may be among the run's training paintings. "
+            f"{run_dir} was trained on a dataset of fingerprint {trained_on[:12]}, {dataset.folder} has "
+            f"{dataset.contract.fingerprint[:12]}: its test paintings may be among the run's training paintings. "
             "Pass the dataset of the run, or ask about single paintings with trainer.predict."
         )

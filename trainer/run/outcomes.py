@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme, parse_scheme
 from trainer.run.folder import RESULTS, RunError, read_json, read_metrics, write_json
 
 FAILURE = "failure.json"
@@ -86,7 +86,7 @@ def read(run_dir: Path) -> Outcome:
     return Outcome(
         name=name_of(run_dir, seed),
         seed=seed,
-        scheme=Scheme.parse(scheme) if scheme else None,
+        scheme=parse_scheme(scheme) if scheme else None,
         flags=flags,
         labels=tuple(labels.get("labels", ())),
         epochs=len(history(run_dir)),

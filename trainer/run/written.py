@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.dataset.contract import Contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.storage import files
 from trainer.config import Config
 from trainer.run import curves
@@ -35,13 +36,13 @@ def write_labels(folder: Path, contract: Contract) -> None:
     )
 
 
-def write_run(folder: Path, contract: Contract, dataset: Path, parameters: int, precision: str) -> None:
+def write_run(folder: Path, dataset: Dataset, parameters: int, precision: str) -> None:
     """run.json: on what, with what, how large."""
     write_json(
         folder / "run.json",
         {
-            "dataset_dir": str(dataset),
-            "fingerprint": contract.fingerprint,
+            "dataset_dir": dataset.folder,
+            "fingerprint": dataset.contract.fingerprint,
             "parameters": parameters,
             "precision": precision,
             "devices": [device.name for device in tf.config.list_logical_devices()],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 from trainer.series import recipe
 from trainer.series.recipe import RECIPES, Recipe
 

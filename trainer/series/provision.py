@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.dataset.contract import VERSION, Contract, read_contract
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.contract import VERSION, Contract
+from pipeline.dataset.dataset import Dataset
+from pipeline.dataset.schemes import Scheme
 from pipeline.errors import DatasetError
 
 Command = list[str]
@@ -46,12 +47,12 @@ def missing(schemes: Iterable[Scheme], datasets: Path, source: Source) -> list[S
       DatasetError: a dataset that is there was built from other paintings than are asked for.
     """
     absent = []
-    for scheme in sorted(set(schemes)):
+    for scheme in sorted(set(schemes), key=lambda scheme: (scheme.kind, scheme.size, scheme.name)):
         folder = datasets / scheme.name
         if not (folder / VERSION / "morelli.json").is_file():
             absent.append(scheme)
         elif source != Source(None, None):
-            _check(read_contract(folder), folder, datasets, source)
+            _check(Dataset.open(folder).contract, folder, datasets, source)
     return absent
 
 
@@ -86,6 +87,5 @@ def commands(schemes: Sequence[Scheme], datasets: Path, source: Source) -> list[
     build += [f"--data_dir={folder}"] if folder else []
     build += [f"--manifest={manifest}"] if manifest else []
     for scheme in schemes:
-        reshape = scheme.kind == "reshape"
-        build += [f"--reshape={scheme.size}"] if reshape else [f"--crop={scheme.size}", f"--samples={scheme.samples}"]
+        build += scheme.command
     return [*before, build]

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 from absl import flags
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme, parse_scheme
 from pipeline.errors import InputError
 from trainer.config import Config
 
@@ -82,7 +82,7 @@ def scheme_of(dataset_dir: str, path: Path) -> Scheme:
     parts = Path(dataset_dir).parts
     for name in reversed(parts[-2:]):
         try:
-            return Scheme.parse(name)
+            return parse_scheme(name)
         except ValueError:
             continue
     raise InputError(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.schemes import Scheme
 from trainer.run.outcomes import Outcome
 from trainer.series.originals import Original, is_reference_set, match
 

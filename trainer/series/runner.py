@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.contract import read_contract
-from pipeline.dataset.scheme import Scheme
+from pipeline.dataset.dataset import Dataset
+from pipeline.dataset.schemes import Scheme
 from pipeline.errors import MorelliError
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.progress import Progress
@@ -185,7 +185,7 @@ class Series:
     def _is_finished(self, experiment: Experiment, before: Outcome) -> bool:
         from trainer.report import REPORT  # which is written last
 
-        fingerprint = read_contract(experiment.dataset_dir).fingerprint
+        fingerprint = Dataset.open(experiment.dataset_dir).contract.fingerprint
         return (experiment.run_dir / REPORT).is_file() and is_complete(experiment.settings, fingerprint, before)
 
     def _train(self, number: int, experiment: Experiment) -> str | None:
@@ -216,7 +216,7 @@ def part(experiment: Experiment, ended: bool) -> forecast.Part:
     """What a forecast needs to know of a run."""
     settings, scheme = experiment.recipe.settings, experiment.recipe.scheme
     try:
-        records = read_contract(experiment.dataset_dir).records("train")
+        records = Dataset.open(experiment.dataset_dir).contract.records("train")
     except MorelliError:  # it could not be built
         return forecast.Part(0.0, 0.0, 0.0, True)
     side = settings.get("input_size") or scheme.size

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline.dataset.dataset import Dataset
 from pipeline.terminal.progress import Progress
 from trainer.config import Config
 from trainer.data.stream import damage_named, evaluation_batches, training_batches
@@ -29,12 +30,13 @@ from trainer.training.line import PLAIN_SECONDS, epoch_line, input_bound, peak_r
 from trainer.training.run import Run, assemble, restore, save
 
 
-def train(config: Config, folder: Path) -> tuple[dict[str, float], bool]:
+def train(config: Config, folder: Path, dataset: Dataset) -> tuple[dict[str, float], bool]:
     """Trains, or goes on training.
 
     Args:
       config: what to do.
       folder: of the run; exists.
+      dataset: to train on.
 
     Returns:
       The throughput (`progress.throughput`), and whether this process is the one that writes files.
@@ -44,15 +46,15 @@ def train(config: Config, folder: Path) -> tuple[dict[str, float], bool]:
       NotFiniteError: the loss became NaN or infinite.
       MorelliError: something else that the user can put right.
     """
-    run = assemble(config, folder)
+    run = assemble(config, folder, dataset)
     if restore(run):
         at = run.progress
         print(f"Going on from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.", flush=True)
     if run.place.is_chief:
-        contract = run.stream.contract
+        contract = dataset.contract
         write_command(folder, config)
         write_labels(folder, contract)
-        write_run(folder, contract, run.stream.folder, run.judged.count_params(), run.started_with["precision"])
+        write_run(folder, dataset, run.judged.count_params(), run.started_with["precision"])
     with Interrupts() as interrupts:
         batches = _batches(run)
         while run.progress.epoch < config.epochs and not _is_stale(run):
@@ -88,7 +90,7 @@ def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> No
         stays=False,
         quiet=not run.place.is_chief,
     )
-    with line, damage_named(run.stream.folder, run.stream.contract, "train"):
+    with line, damage_named(run.stream.dataset, "train"):
         while at.batch < total:
             started = time.perf_counter()
             batch = next(batches)
@@ -174,10 +176,10 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
 
 def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
     """Scores of the validation split, per crop and per painting; empty where the run was asked to stop meanwhile."""
-    contract = run.stream.contract
+    dataset = run.stream.dataset
 
     def scored() -> Iterator[dict[str, Any]]:
-        for batch in evaluation_batches(run.stream.folder, "validation", run.config.batch_size):
+        for batch in evaluation_batches(dataset, "validation", run.config.batch_size):
             if interrupts.signal:
                 raise _AskedToStopError
             yield {
@@ -187,8 +189,8 @@ def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
             }
 
     try:
-        with damage_named(run.stream.folder, contract, "validation"):
-            paintings = gather(scored(), contract.scheme.samples)
+        with damage_named(dataset, "validation"):
+            paintings = gather(scored(), dataset.crops("validation"))
     except _AskedToStopError:
         return {}
     crop, painting = (

@@ -75,7 +75,7 @@ def estimate(
       replicas: devices.
       half: whether activations have 2 bytes rather than 4.
     """
-    size = stream.contract.scheme.size
+    size = stream.dataset.contract.scheme.size
     pictures = stream.part * size * size * 3
     per_picture = pictures * (1 + (_FLOAT if stream.augmentation != "none" or stream.resized_crop else 0))
     weights = sum(math.prod(variable.shape) for variable in network.model.weights) * _FLOAT
@@ -83,7 +83,7 @@ def estimate(
     values = sum(math.prod(shape) for shape in _output_shapes(network.model))
     return Estimate(
         process=_PROCESS,
-        shuffle=min(stream.shuffle_mib << 20, 2 * stream.contract.records("train") * size * size * 3),
+        shuffle=min(stream.shuffle_mib << 20, 2 * stream.dataset.contract.records("train") * size * size * 3),
         batches=PREFETCH * pictures + PARALLEL * per_picture,
         weights=weights * (2 + averaged + accumulated) + slots,
         activations=examples * values * (2 if half else _FLOAT) * 4 // 3,

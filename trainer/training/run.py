@@ -14,11 +14,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.dataset.contract import SPLITS, Contract, read_contract, resolve_dataset_dir
+from pipeline.dataset.contract import SPLITS
+from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DatasetError
 from pipeline.storage import files
 from trainer.config import Config, differences
-from trainer.data.stream import Stream, check_shards, count_classes
+from trainer.data.stream import Stream, count_classes
 from trainer.network import models
 from trainer.training import checkpoint, devices, objective, preflight
 from trainer.training.counters import Counters
@@ -77,7 +78,7 @@ class Run:
                 yield f"{group}-{number:04d}", variable
 
 
-def assemble(config: Config, folder: Path) -> Run:
+def assemble(config: Config, folder: Path, dataset: Dataset) -> Run:
     """Builds everything, with the weights a new run starts from.
 
     Raises:
@@ -85,8 +86,8 @@ def assemble(config: Config, folder: Path) -> Run:
     """
     devices.seed_everything(config.seed, config.deterministic)
     place = devices.find_place(config.strategy, config.batch_size)
-    stream = _stream(config, folder, place)
-    contract = stream.contract
+    stream = _stream(config, folder, dataset, place)
+    contract = dataset.contract
     precision = devices.resolve_precision(config.precision)
     size = contract.scheme.size
     design = models.Design(
@@ -176,29 +177,26 @@ def restore(run: Run) -> bool:
     return True
 
 
-def _stream(config: Config, folder: Path, place: devices.Place) -> Stream:
-    dataset = resolve_dataset_dir(config.dataset_dir)
-    contract = read_contract(dataset)
-    check_shards(dataset, contract, *SPLITS)
+def _stream(config: Config, folder: Path, dataset: Dataset, place: devices.Place) -> Stream:
+    dataset.check_shards(*SPLITS)
     for split in SPLITS:
-        if not contract.records(split):
-            raise DatasetError(f"The {split} split of {dataset} is empty. Build it from more paintings.")
+        if not dataset.contract.records(split):
+            raise DatasetError(f"The {split} split of {dataset.folder} is empty. Build it from more paintings.")
     stream = Stream(
-        folder=dataset,
-        contract=contract,
+        dataset=dataset,
         batch_size=config.batch_size,
         shuffle_mib=config.shuffle_mib,
         seed=config.seed,
         augmentation=config.augment,
         resized_crop=config.random_resized_crop,
-        class_counts=_class_counts(folder, dataset, contract) if config.class_balance == "sampling" else None,
+        class_counts=_class_counts(folder, dataset) if config.class_balance == "sampling" else None,
         worker=place.worker,
         workers=place.workers,
     )
     if not stream.steps_per_epoch:
         raise DatasetError(
-            f"--batch_size={config.batch_size} is more than the {contract.records('train')} training records of "
-            f"{dataset}. Lower it."
+            f"--batch_size={config.batch_size} is more than the {dataset.contract.records('train')} training records "
+            f"of {dataset.folder}. Lower it."
         )
     return stream
 
@@ -207,15 +205,15 @@ def _class_totals(config: Config, folder: Path, stream: Stream) -> np.ndarray | 
     """int64[classes] training records, where the objective needs them."""
     if config.class_balance not in ("weights", "logit_adjust"):
         return None
-    return _class_counts(folder, stream.folder, stream.contract).sum(axis=0)
+    return _class_counts(folder, stream.dataset).sum(axis=0)
 
 
-def _class_counts(folder: Path, dataset: Path, contract: Contract) -> np.ndarray:
+def _class_counts(folder: Path, dataset: Dataset) -> np.ndarray:
     """`input.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
-    path = folder / f"class_counts-{contract.fingerprint[:16]}.npy"
+    path = folder / f"class_counts-{dataset.contract.fingerprint[:16]}.npy"
     with contextlib.suppress(OSError, ValueError, EOFError):
         return np.load(path)
-    counts = count_classes(dataset, contract)
+    counts = count_classes(dataset)
     with files.stream(path) as stream:
         np.save(stream, counts)
     return counts

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.dataset.scheme import Scheme
-from pipeline.pictures.crops import cut, encode, is_enlarged, needed_resolution, places
+from pipeline.dataset.schemes import Crops, Grid, Reshape
+from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import Painting, decode, scales_down
 from pipeline.pictures.limits import MIN_SIDE
 from tests.pipeline.pictures.scenes import largest_difference, saved, scene
@@ -18,8 +18,9 @@ from tests.pipeline.pictures.scenes import largest_difference, saved, scene
 # --- Crops -----------------------------------------------------------------------------------------------------------
 
 SCHEMES = st.one_of(
-    st.builds(Scheme, st.just("crop"), st.integers(8, 300), st.integers(1, 40)),
-    st.builds(Scheme, st.just("reshape"), st.integers(8, 300)),
+    st.builds(Crops, st.integers(8, 300), st.integers(1, 40)),
+    st.builds(Reshape, st.integers(8, 300)),
+    st.builds(Grid, st.integers(8, 300)),
 )
 SIDES = st.integers(MIN_SIDE, 900)
 DIGESTS = st.binary(min_size=1, max_size=8).map(lambda data: hashlib.sha256(data).hexdigest())
@@ -27,19 +28,30 @@ DIGESTS = st.binary(min_size=1, max_size=8).map(lambda data: hashlib.sha256(data
 
 @given(SIDES, SIDES, SCHEMES, st.integers(0, 2**63), DIGESTS)
 def test_places_lie_inside_and_are_a_function_of_their_arguments(width, height, scheme, seed, digest):
-    boxes = places(width, height, scheme, seed, digest)
-    assert len(boxes) == scheme.samples
-    assert boxes == places(width, height, scheme, seed, digest)
+    boxes = scheme.places(width, height, seed, digest)
+    assert len(boxes) == scheme.count(width, height)
+    assert boxes == scheme.places(width, height, seed, digest)
     for left, top, right, bottom in boxes:
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
-        if scheme.kind == "crop":
+        if scheme.shows_parts:
             assert right - left == bottom - top == min(scheme.size, width, height)
+
+
+@given(SIDES, SIDES, st.integers(8, 300))
+def test_a_grid_holds_as_many_windows_as_fit_apart_and_centred(width, height, size):
+    boxes = Grid(size).places(width, height, 0, "00")
+    assert len(boxes) == len(set(boxes)) == max(1, (width // size) * (height // size))
+    lefts, tops = {box[0] for box in boxes}, {box[1] for box in boxes}
+    side = boxes[0][2] - boxes[0][0]
+    assert all(abs(a - b) >= side for places in (lefts, tops) for a in places for b in places if a != b)
+    assert abs(min(lefts) - (width - max(box[2] for box in boxes))) <= 1
+    assert abs(min(tops) - (height - max(box[3] for box in boxes))) <= 1
 
 
 @given(st.integers(8, 80), st.integers(8, 80), st.integers(8, 64), st.integers(1, 200), DIGESTS)
 def test_no_window_is_taken_again_while_another_is_free(width, height, size, samples, digest):
-    boxes = places(width, height, Scheme("crop", size, samples), 0, digest)
+    boxes = Crops(size, samples).places(width, height, 0, digest)
     side = min(size, width, height)
     room = (width - side + 1) * (height - side + 1)
     assert len(set(boxes)) == min(samples, room)
@@ -49,21 +61,21 @@ def test_no_window_is_taken_again_while_another_is_free(width, height, size, sam
 
 def test_places_differ_by_seed_content_and_scheme():
     first, second = hashlib.sha256(b"a").hexdigest(), hashlib.sha256(b"b").hexdigest()
-    scheme = Scheme("crop", 64, 16)
-    keys = [(scheme, 0, first), (scheme, 1, first), (scheme, 0, second), (Scheme("crop", 64, 17), 0, first)]
-    starts = {places(1000, 1000, *key)[0] for key in keys}
+    scheme = Crops(64, 16)
+    keys = [(scheme, 0, first), (scheme, 1, first), (scheme, 0, second), (Crops(64, 17), 0, first)]
+    starts = {scheme.places(1000, 1000, seed, digest)[0] for scheme, seed, digest in keys}
     assert len(starts) == len(keys)
 
 
 def test_places_are_the_same_on_every_machine():
-    boxes = places(1000, 800, Scheme("crop", 64, 3), 7, hashlib.sha256(b"a painting").hexdigest())
+    boxes = Crops(64, 3).places(1000, 800, 7, hashlib.sha256(b"a painting").hexdigest())
     assert boxes == [(279, 119, 343, 183), (49, 539, 113, 603), (757, 222, 821, 286)]
 
 
 def test_windows_reach_every_part_of_a_painting_equally():
-    scheme = Scheme("crop", 10, 4)
+    scheme = Crops(10, 4)
     digests = [hashlib.sha256(bytes([high, low])).hexdigest() for high in range(16) for low in range(256)]
-    boxes = np.array([box for digest in digests for box in places(109, 59, scheme, 0, digest)])
+    boxes = np.array([box for digest in digests for box in scheme.places(109, 59, 0, digest)])
     expected = len(boxes) / 10
     for column, room in ((0, 100), (1, 50)):
         counts, _ = np.histogram(boxes[:, column], bins=10, range=(0, room))
@@ -71,7 +83,7 @@ def test_windows_reach_every_part_of_a_painting_equally():
 
 
 def test_a_painting_of_a_thousand_windows_gives_all_of_them():
-    boxes = places(47, 41, Scheme("crop", 8, 1024), 0, "00")
+    boxes = Crops(8, 1024).places(47, 41, 0, "00")
     assert len(set(boxes)) == 1024  # of 40 x 34 = 1,360
 
 
@@ -86,7 +98,7 @@ def noise(width: int, height: int) -> Image.Image:
 
 def test_a_crop_is_the_paintings_own_pixels():
     picture = noise(200, 100)
-    crops = list(cut(painting_of(picture), Scheme("crop", 64, 5), 0, "00"))
+    crops = list(cut(painting_of(picture), Crops(64, 5), 0, "00"))
     assert [crop.index for crop in crops] == list(range(5))
     for crop in crops:
         left, top, right, bottom = map(int, crop.box)
@@ -95,8 +107,8 @@ def test_a_crop_is_the_paintings_own_pixels():
 
 @pytest.mark.parametrize(("width", "height"), [(40, 100), (100, 40), (40, 40), (8, 800)])
 def test_a_small_painting_is_enlarged_until_the_window_fits(width, height):
-    picture, scheme = noise(width, height), Scheme("crop", 64, 4)
-    assert is_enlarged(width, height, scheme)
+    picture, scheme = noise(width, height), Crops(64, 4)
+    assert scheme.is_enlarged(width, height)
     factor = 64 / min(width, height)
     enlarged = picture.resize((round(width * factor), round(height * factor)), Image.Resampling.LANCZOS)
     for crop in cut(painting_of(picture), scheme, 0, "00"):
@@ -108,13 +120,13 @@ def test_a_small_painting_is_enlarged_until_the_window_fits(width, height):
 
 
 def test_a_painting_as_large_as_the_window_is_not_enlarged():
-    assert not is_enlarged(64, 64, Scheme("crop", 64, 4))
-    assert not is_enlarged(64, 64, Scheme("reshape", 64))
-    assert is_enlarged(500, 63, Scheme("crop", 64, 4))
+    assert not Crops(64, 4).is_enlarged(64, 64)
+    assert not Reshape(64).is_enlarged(64, 64)
+    assert Crops(64, 4).is_enlarged(500, 63)
 
 
 def test_reshaping_takes_the_whole_painting():
-    (crop,) = cut(painting_of(scene(300, 200)), Scheme("reshape", 32), 0, "00")
+    (crop,) = cut(painting_of(scene(300, 200)), Reshape(32), 0, "00")
     assert (crop.box, crop.pixels.shape) == ((0, 0, 300, 200), (32, 32, 3))
     assert largest_difference(Image.fromarray(crop.pixels), scene(32, 32)) <= 10
 
@@ -122,7 +134,7 @@ def test_reshaping_takes_the_whole_painting():
 def test_cropping_a_scaled_painting_is_refused():
     scaled = decode(saved(scene(800, 600), "JPEG"), at_least=100)
     with pytest.raises(ValueError, match=r"Expected a painting of \(800, 600\) pixels .* scaled to \(200, 150\)"):
-        list(cut(scaled, Scheme("crop", 64, 1), 0, "00"))
+        list(cut(scaled, Crops(64, 1), 0, "00"))
 
 
 @given(st.integers(16, 700), st.integers(16, 700), st.integers(8, 300), st.booleans())
@@ -135,12 +147,6 @@ def test_scaled_decoding_keeps_the_least_size_and_the_true_one(width, height, le
     assert (painting.width, painting.height) == (width, height)
     assert min(painting.image.size) >= min(least, width, height)
     assert (painting.image.size != (width, height)) == scales_down(data, width, height, least)
-
-
-def test_only_reshaping_alone_is_served_by_a_scaled_picture():
-    crop, reshape = Scheme("crop", 64, 16), Scheme("reshape", 256)
-    assert needed_resolution([crop, reshape]) is None
-    assert needed_resolution([reshape, Scheme("reshape", 64)]) == 256
 
 
 # --- Encoding --------------------------------------------------------------------------------------------------------
@@ -164,11 +170,11 @@ def test_jpeg_keeps_full_colour_resolution():
 
 
 def test_real_paintings_reshape_alike_from_a_scaled_decode(originals):
-    scheme = Scheme("reshape", 256)
+    scheme = Reshape(256)
     differences = []
     for data in originals:
         (full,) = cut(decode(data), scheme, 0, "00")
-        (fast,) = cut(decode(data, at_least=needed_resolution([scheme])), scheme, 0, "00")
+        (fast,) = cut(decode(data, at_least=scheme.resolution), scheme, 0, "00")
         differences.append(np.abs(full.pixels.astype(int) - fast.pixels))
     assert np.mean(differences) <= 1.5
     assert np.percentile(differences, 99) <= 13

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset.contract import read_contract
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.errors import DamagedShardError
@@ -26,11 +26,11 @@ def stream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = make_dataset(
         tmp_path_factory.mktemp("data"), paintings=60, scheme="crop128x4", encoding=request.param, shards=5
     )
-    return Stream(folder, read_contract(folder), BATCH, shuffle_mib=8, seed=SEED)
+    return Stream(Dataset.open(folder), BATCH, shuffle_mib=8, seed=SEED)
 
 
 def blocks(stream: Stream) -> Blocks:
-    return Blocks(stream.folder, stream.contract, stream.blocks, SEED, end=3)
+    return Blocks(stream.dataset, stream.blocks, SEED, end=3)
 
 
 def emitted(stream: Stream, epoch: int) -> list[tuple[bytes, int]]:
@@ -39,8 +39,8 @@ def emitted(stream: Stream, epoch: int) -> list[tuple[bytes, int]]:
     for number, block in enumerate(stream.blocks(epoch)):
         examples = []
         for shard in block.shards:
-            path = stream.folder / stream.contract.splits["train"][shard].filename
-            frames = read_frames(io.BytesIO(path.read_bytes()), str(path))
+            path = stream.dataset.shard_path(stream.dataset.contract.splits["train"][shard])
+            frames = read_frames(io.BytesIO(Path(path).read_bytes()), path)
             examples += [decode_example(payload) for _, payload in frames]
         labels = np.array([example["label"][0] for example in examples])
         for position in order.block_positions(block, number, labels, SEED, epoch):
@@ -69,7 +69,7 @@ def test_any_place_can_be_asked_for(stream: Stream) -> None:
 
 
 def test_memory_of_a_batch_is_used_again_only_once_nobody_holds_a_view_of_it(stream: Stream) -> None:
-    if stream.contract.encoding != "raw":
+    if stream.dataset.contract.encoding != "raw":
         pytest.skip("only raw pictures lie in memory that is used again")
     loaded = blocks(stream)
     view = loaded.take(0, 0, BATCH)[0][2:5, ::2]
@@ -96,9 +96,9 @@ def test_batches_that_are_kept_stay_as_they_were(stream: Stream) -> None:
 
 def test_a_shard_that_was_cut_short_after_the_run_began_is_named(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=20, scheme="crop32x2")
-    contract = read_contract(folder)
-    stream = Stream(folder, contract, 4, shuffle_mib=1, seed=0)
-    victim = folder / contract.splits["train"][0].filename
+    dataset = Dataset.open(folder)
+    stream = Stream(dataset, 4, shuffle_mib=1, seed=0)
+    victim = folder / dataset.contract.splits["train"][0].filename
     victim.write_bytes(victim.read_bytes()[:-10])
     with pytest.raises(DamagedShardError, match=r"it ends there; it was sealed with \d+ bytes") as caught:
         next(training_batches(stream, 0))
@@ -111,10 +111,10 @@ def test_a_record_that_was_damaged_after_the_run_began_is_named(
     tmp_path: Path, balanced: bool, key: bytes, past: int
 ) -> None:
     folder = make_dataset(tmp_path, paintings=20, scheme="crop32x2")
-    contract = read_contract(folder)
-    counts = count_classes(folder, contract) if balanced else None
-    stream = Stream(folder, contract, 4, shuffle_mib=1, seed=0, class_counts=counts)
-    victim = folder / contract.splits["train"][0].filename
+    dataset = Dataset.open(folder)
+    counts = count_classes(dataset) if balanced else None
+    stream = Stream(dataset, 4, shuffle_mib=1, seed=0, class_counts=counts)
+    victim = folder / dataset.contract.splits["train"][0].filename
     content = bytearray(victim.read_bytes())
     content[content.index(key) + len(key) + past] ^= 1
     victim.write_bytes(content)

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset.contract import Encoding, read_contract
+from pipeline.dataset.contract import Encoding
+from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.frames import read_frames
 from pipeline.errors import DamagedShardError, DatasetError
 from tests.datasets import make_dataset
@@ -23,7 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stream(folder: Path, **changes: object) -> Stream:
     settings = {"batch_size": 16, "shuffle_mib": 1, "seed": 3, **changes}
-    return Stream(folder, read_contract(folder), **settings)  # type: ignore[arg-type]
+    return Stream(Dataset.open(folder), **settings)  # type: ignore[arg-type]
 
 
 def taken(batches: object) -> list[tuple[bytes, bytes]]:
@@ -32,7 +33,7 @@ def taken(batches: object) -> list[tuple[bytes, bytes]]:
 
 def crops(dataset: Path, split: str) -> Counter[bytes]:
     found: Counter[bytes] = Counter()
-    contract = read_contract(dataset)
+    contract = Dataset.open(dataset).contract
     for shard in contract.splits[split]:
         with (dataset / shard.filename).open("rb") as file:
             payloads = [payload for _, payload in read_frames(file, shard.filename)]
@@ -56,7 +57,7 @@ def test_an_epoch_shows_every_record_at_most_once_and_all_but_the_last_piece(dat
 @pytest.mark.parametrize("balanced", [False, True])
 @pytest.mark.parametrize("shuffle_mib", [1, 64])
 def test_starting_in_the_middle_gives_the_rest_of_the_epoch(dataset: Path, balanced: bool, shuffle_mib: int) -> None:
-    counts = count_classes(dataset, read_contract(dataset)) if balanced else None
+    counts = count_classes(Dataset.open(dataset)) if balanced else None
     flow = stream(dataset, class_counts=counts, augmentation="strong", shuffle_mib=shuffle_mib)
     whole = taken(training_batches(flow, 2))
     assert len(whole) == flow.steps_per_epoch
@@ -70,7 +71,7 @@ def test_epochs_come_in_different_orders(dataset: Path) -> None:
 
 
 def test_balanced_sampling_shows_all_classes_alike(dataset: Path) -> None:
-    counts = count_classes(dataset, read_contract(dataset))
+    counts = count_classes(Dataset.open(dataset))
     flow = stream(dataset, class_counts=counts, batch_size=1)
     shown = sum(target.numpy().sum(axis=0) for _, target in training_batches(flow, 0))
     np.testing.assert_array_equal(shown, np.full(4, counts.sum(axis=0).max()))
@@ -83,15 +84,15 @@ def test_two_workers_share_the_batches_of_one(dataset: Path) -> None:
 
 
 def test_classes_are_counted_per_shard(dataset: Path) -> None:
-    contract = read_contract(dataset)
-    counts = count_classes(dataset, contract)
-    assert counts.sum(axis=1).tolist() == [shard.records for shard in contract.splits["train"]]
+    opened = Dataset.open(dataset)
+    counts = count_classes(opened)
+    assert counts.sum(axis=1).tolist() == [shard.records for shard in opened.contract.splits["train"]]
 
 
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_evaluation_reads_every_record_once_and_keeps_the_last_batch(tmp_path: Path, encoding: Encoding) -> None:
     folder = make_dataset(tmp_path, paintings=24, scheme="crop32x3", encoding=encoding)
-    batches = list(evaluation_batches(folder, "train", 7))
+    batches = list(evaluation_batches(Dataset.open(folder), "train", 7))
     assert [len(batch["label"]) for batch in batches[:-1]] == [7] * (len(batches) - 1)
     assert 0 < len(batches[-1]["label"]) <= 7
     seen = Counter(image.tobytes() for batch in batches for image in batch["image"].numpy())
@@ -100,30 +101,30 @@ def test_evaluation_reads_every_record_once_and_keeps_the_last_batch(tmp_path: P
 
 def test_a_missing_shard_is_named_before_reading(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
-    victim = folder / read_contract(folder).splits["train"][1].filename
+    victim = folder / Dataset.open(folder).contract.splits["train"][1].filename
     victim.unlink()
     with pytest.raises(DatasetError, match=rf"{victim.name} is missing.*pipeline\.build"):
-        evaluation_batches(folder, "train", 4)
+        evaluation_batches(Dataset.open(folder), "train", 4)
 
 
 def test_a_shard_cut_short_is_named_before_reading(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
-    victim = folder / read_contract(folder).splits["test"][0].filename
+    victim = folder / Dataset.open(folder).contract.splits["test"][0].filename
     victim.write_bytes(victim.read_bytes()[:-10])
     with pytest.raises(DamagedShardError, match="it was sealed with"):
-        evaluation_batches(folder, "test", 4)
+        evaluation_batches(Dataset.open(folder), "test", 4)
 
 
 def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=40, scheme="crop32x2")
-    contract = read_contract(folder)
-    victim = folder / contract.splits["train"][2].filename
+    dataset = Dataset.open(folder)
+    victim = folder / dataset.contract.splits["train"][2].filename
     content = bytearray(victim.read_bytes())
     with victim.open("rb") as file:
         offsets = [offset for offset, _ in read_frames(file, str(victim))]
     content[offsets[3] + 100] ^= 1
     victim.write_bytes(content)
-    with pytest.raises(DamagedShardError) as caught, damage_named(folder, contract, "train"):
+    with pytest.raises(DamagedShardError) as caught, damage_named(dataset, "train"):
         for _ in training_batches(stream(folder, batch_size=4), 0):
             pass
     assert caught.value.path == str(victim)
@@ -132,4 +133,4 @@ def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -
 
 def test_an_unknown_split_is_refused(dataset: Path) -> None:
     with pytest.raises(DatasetError, match="no split 'dev'; it has train, validation, test"):
-        evaluation_batches(dataset, "dev", 4)
+        evaluation_batches(Dataset.open(dataset), "dev", 4)

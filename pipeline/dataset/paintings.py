@@ -1,0 +1,92 @@
+"""paintings.parquet: one row for each painting that a dataset was planned with; its name, schema, and who reads it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PAINTINGS_FILE = "paintings.parquet"
+_BATCH = 1024  # rows held at a time
+
+
+@dataclass(frozen=True, slots=True)
+class PaintingRow:
+    """A painting, its file, and where its records are.
+
+    Attributes:
+      painting_id: of its records.
+      path, artist, digest, width, height, bytes: of its file; digest is the hex SHA-256.
+      label: index into the contract's artists.
+      split, shard: where its records are: one of SPLITS, and the shard's number in it.
+      records: how many it has; 0 where it could not be read when shards were written.
+      group: painting_id of the first of its near copies; its own where it has none.
+      copies: paths of exact copies that were left out.
+    """
+
+    painting_id: str
+    path: str
+    artist: str
+    label: int
+    split: str
+    shard: int
+    records: int
+    digest: str
+    group: str
+    copies: tuple[str, ...]
+    width: int
+    height: int
+    bytes: int
+
+
+def schema() -> pa.Schema:
+    """The columns of the table, in order; those of `PaintingRow`."""
+    import pyarrow as pa
+
+    kinds = {"str": pa.string(), "int": pa.int32(), "tuple[str, ...]": pa.list_(pa.string())}
+    columns = [(field.name, kinds[str(field.type)]) for field in fields(PaintingRow)]
+    return pa.schema([(name, pa.int64() if name == "bytes" else kind) for name, kind in columns])
+
+
+def paintings_table(rows: Iterable[PaintingRow]) -> bytes:
+    """The file's content."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    wanted = schema()
+    held = list(rows)
+    columns = [pa.array((getattr(row, field.name) for row in held), field.type) for field in wanted]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(columns, schema=wanted), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def read_paintings(table: bytes, where: str, *columns: str) -> Iterator[dict[str, Any]]:
+    """Some columns of each row, a few rows in memory at a time.
+
+    Args:
+      table: the file's content.
+      where: its path, for messages.
+      columns: names of `PaintingRow`; none for all.
+
+    Raises:
+      DatasetError: it is cut short, or has other columns than it should.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq  # not read_table, nor its filters: they load 100 MiB of machinery
+
+    try:
+        file = pq.ParquetFile(io.BytesIO(table))
+        found = {field.name: field.type for field in file.schema_arrow}
+        if wrong := [field.name for field in schema() if found.get(field.name) != field.type]:
+            raise DatasetError(f"{where} has no column {wrong[0]} as this version writes it. Build the dataset again.")
+        for batch in file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False):
+            yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{where} cannot be read ({error}). Run the same pipeline.build command again.") from error
