@@ -13,7 +13,6 @@ the test split is for the last word.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from trainer.judging.intervals import interval
 from trainer.judging.predictions import count_crops, read
 from trainer.judging.scores import Tally
 from trainer.judging.voting import gather
+from trainer.run.folder import RunFolder
 from trainer.series import provision
 
 RECIPES = Path(__file__).parent.parent / "trainer" / "recipes"
@@ -93,8 +93,8 @@ class Score:
 
 def score(run: Path, split: str, unit: str) -> Score:
     """Judges a finished run by "crop" or by "painting"."""
-    results = json.loads((run / "results.json").read_text())
-    paintings = gather(read(run, split), count_crops(run, split))
+    results = RunFolder(run).read_results()
+    paintings = gather(read(RunFolder(run), split), count_crops(RunFolder(run), split))
     tally = Tally.of_crops(paintings) if unit == "crop" else Tally.of_paintings(paintings)
     return Score(
         {name: results[split][unit][name] for name in MEASURES},
@@ -107,7 +107,7 @@ def score(run: Path, split: str, unit: str) -> Score:
 def train(name: str, epochs: int, seed: int, datasets: Path, runs: Path) -> Path:
     """Runs a contender, unless it has run; returns its folder."""
     run = runs / name.replace(",", "").replace(" ", "_") / f"seed{seed}"
-    if not (run / "results.json").exists():
+    if not RunFolder(run).results.exists():
         subprocess.run(CONTENDERS[name].command(epochs, seed, datasets, run), check=True)
     return run
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.errors import MorelliError
+from trainer.errors import RunError
 from trainer.judging.intervals import LEVEL, interval, mcnemar
 from trainer.judging.predictions import count_crops, read
 from trainer.judging.scores import HEADLINE, Tally
 from trainer.judging.voting import Paintings, gather
-from trainer.run.expertise import Expertise
-from trainer.run.folder import RunError
+from trainer.run.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +84,9 @@ def compare(first: Paintings, second: Paintings) -> Comparison:
     )
 
 
-def compare_runs(first: Path, second: Path) -> Comparison:
+def compare_runs(first: RunFolder, second: RunFolder) -> Comparison:
     """Compares two run folders by what `predictions.parquet` holds of their test paintings. Raises RunError."""
-    expertises = Expertise.read(first), Expertise.read(second)
+    expertises = first.expertise, second.expertise
     if expertises[0].labels != expertises[1].labels:
         odd = sorted(set(expertises[0].labels) ^ set(expertises[1].labels))
         raise RunError(
@@ -136,7 +135,7 @@ def main(argv: list[str] | None = None) -> None:
     def run(arguments: list[str]) -> None:
         if len(arguments) != 3:
             raise app.UsageError("Expected two run folders: python -m trainer.compare RUN_A RUN_B")
-        first, second = map(Path, arguments[1:])
+        first, second = map(RunFolder, arguments[1:])
         try:
             comparison = compare_runs(first, second)
         except MorelliError as error:

@@ -7,6 +7,10 @@ from pathlib import Path
 from pipeline.errors import MorelliError
 
 
+class RunError(MorelliError):
+    """A run folder is not what it should be: missing, unfinished, or of another dataset."""
+
+
 class InterruptedRunError(MorelliError):
     """The run was asked to stop by a signal, and its state is safe on disk."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,21 +15,14 @@ import numpy as np
 from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import MorelliError
+from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
 from trainer.judging.predictions import Predictions
 from trainer.judging.references import ReferenceWriter
 from trainer.judging.voting import Paintings, gather
 from trainer.run.expertise import Expertise
-from trainer.run.folder import (
-    MODEL,
-    RESULTS,
-    RunError,
-    check_same_dataset,
-    read_json,
-    read_metrics,
-    write_json,
-)
+from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
     import keras
@@ -38,14 +30,15 @@ if TYPE_CHECKING:
 BATCH_SIZE = 256
 
 
-def load_model(run_dir: Path) -> keras.Model:
+def load_model(run: RunFolder) -> keras.Model:
     """The run's best model: uint8[batch, size, size, 3] in; {"scores", "embedding"}, both float32, out."""
     import keras
 
-    path = run_dir / MODEL
-    if not path.exists():
-        raise RunError(f"Expected {MODEL} in {run_dir}: that is no run, or one that has not finished its first epoch.")
-    model = keras.models.load_model(path, compile=False)
+    if not run.best.exists():
+        raise RunError(
+            f"Expected {run.best.name} in {run}: that is no run, or one that has not finished its first epoch."
+        )
+    model = keras.models.load_model(run.best, compile=False)
     return keras.Model(model.inputs, {"scores": model.output, "embedding": model.get_layer("embedding").output})
 
 
@@ -63,11 +56,11 @@ def predicted(model: keras.Model, batches: Iterable[dict[str, Any]]) -> Iterator
         yield {**kept, **out}
 
 
-def evaluate_run(run_dir: Path, dataset: Dataset, batch_size: int, throughput: dict[str, Any]) -> dict[str, Any]:
+def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: dict[str, Any]) -> dict[str, Any]:
     """Judges a run's best model on every split and writes what comes of it into the run's folder.
 
     Args:
-      run_dir: holds best.keras, labels.json and flags.json.
+      run: with best.keras, labels.json and flags.json.
       dataset: the dataset the run was trained on.
       batch_size: crops per step.
       throughput: copied into the results: at least examples_per_second and data_wait_fraction of training.
@@ -79,24 +72,24 @@ def evaluate_run(run_dir: Path, dataset: Dataset, batch_size: int, throughput: d
       RunError, DatasetError: the folders are not what they should be, or do not belong together.
     """
     contract = dataset.contract
-    check_same_dataset(run_dir, dataset)
-    model = load_model(run_dir)
+    run.check_dataset(dataset)
+    model = load_model(run)
     splits = {}
-    with Predictions(run_dir, len(contract.labels)) as predictions:
+    with Predictions(run, len(contract.labels)) as predictions:
         for split in SPLITS:
             batches = predictions.keep(split, _batches(model, dataset, split, batch_size))
             if split == "train":
                 rows = dataset.paintings("painting_id", "path", split=split)
                 paths = {row["painting_id"]: row["path"] for row in rows}
-                with ReferenceWriter(run_dir, model.output["embedding"].shape[-1], paths) as references:
+                with ReferenceWriter(run, model.output["embedding"].shape[-1], paths) as references:
                     splits[split] = gather(batches, dataset.crops(split), references.add)
             else:
                 splits[split] = gather(batches, dataset.crops(split))
     expertise = learn(splits["train"], splits["validation"], contract)
-    expertise.write(run_dir)
+    run.write_expertise(expertise)
     results = {
         **summarise(splits, expertise),
-        "flags": read_json(run_dir / "flags.json"),
+        "flags": run.read_flags(),
         "dataset": {
             "fingerprint": contract.fingerprint,
             "folder": dataset.folder,
@@ -107,15 +100,15 @@ def evaluate_run(run_dir: Path, dataset: Dataset, batch_size: int, throughput: d
         },
         "throughput": throughput,
     }
-    write_json(run_dir / RESULTS, results)
+    run.write_results(results)
     return results
 
 
-def evaluate_split(run_dir: Path, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
+def evaluate_split(run: RunFolder, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
-    check_same_dataset(run_dir, dataset)
-    expertise = Expertise.read(run_dir)
-    paintings = gather(_batches(load_model(run_dir), dataset, split, batch_size), dataset.crops(split))
+    run.check_dataset(dataset)
+    expertise = run.expertise
+    paintings = gather(_batches(load_model(run), dataset, split, batch_size), dataset.crops(split))
     return {
         split: scores.split_scores(paintings, expertise.labels),
         "baselines": scores.baselines(expertise.training_paintings, paintings.labels),
@@ -188,12 +181,14 @@ def _batches(model: keras.Model, dataset: Dataset, split: str, batch_size: int) 
         yield from predicted(model, evaluation_batches(dataset, split, batch_size).as_numpy_iterator())
 
 
-def _throughput(run_dir: Path) -> dict[str, Any]:
+def _throughput(run: RunFolder) -> dict[str, Any]:
     """What the run's results say of its speed, or the last epoch's where it has no results yet."""
-    if (run_dir / RESULTS).exists():
-        return read_json(run_dir / RESULTS)["throughput"]
-    last = read_metrics(run_dir)[-1]
-    return {name: last[name] for name in ("examples_per_second", "data_wait_fraction")}
+    if run.results.exists():
+        return dict(run.read_results()["throughput"])
+    epochs = run.read_history()
+    if not epochs:
+        raise RunError(f"Expected a trained run in {run}: no epoch of it is finished.")
+    return {name: epochs[-1][name] for name in ("examples_per_second", "data_wait_fraction")}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -212,20 +207,20 @@ def main(argv: list[str] | None = None) -> None:
     )
     flags.DEFINE_integer("batch_size", BATCH_SIZE, "Crops per step; less where memory is short.", lower_bound=1)
 
-    def run(_: list[str]) -> None:
-        run_dir = Path(flags.FLAGS.run_dir)
+    def judge(_: list[str]) -> None:
+        run = RunFolder(flags.FLAGS.run_dir)
         try:
-            dataset = Dataset.open(flags.FLAGS.dataset_dir or read_json(run_dir / "run.json")["dataset_dir"])
+            dataset = Dataset.open(flags.FLAGS.dataset_dir or run.dataset_dir)
             if flags.FLAGS.split:
-                results = evaluate_split(run_dir, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
+                results = evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
             else:
-                results = evaluate_run(run_dir, dataset, flags.FLAGS.batch_size, _throughput(run_dir))
-                write_report(run_dir)
+                results = evaluate_run(run, dataset, flags.FLAGS.batch_size, _throughput(run))
+                write_report(run)
         except MorelliError as error:
             sys.exit(str(error))
         print(table(results, flags.FLAGS.split or "test"))
 
-    app.run(run, argv)
+    app.run(judge, argv)
 
 
 if __name__ == "__main__":

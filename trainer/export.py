@@ -21,6 +21,7 @@ from absl import app, flags
 
 from pipeline.errors import MorelliError
 from pipeline.storage import files
+from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
     import keras
@@ -41,11 +42,11 @@ class ExportError(MorelliError):
     """A model could not be exported, or the export gives other scores than the original."""
 
 
-def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = None) -> tuple[Path, float]:
+def export(run: RunFolder, kind: str, output: Path, dataset_dir: Path | None = None) -> tuple[Path, float]:
     """Exports best.keras, and labels.json beside it.
 
     Args:
-      run_dir: of a finished run.
+      run: finished.
       kind: a key of FILES.
       output: folder; made where it is missing.
       dataset_dir: whose test crops to check it on; None for the run's own.
@@ -61,12 +62,12 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
 
     from pipeline.dataset.dataset import Dataset
     from trainer.data.stream import evaluation_batches
-    from trainer.run.folder import MODEL, RunError, read_json
+    from trainer.errors import RunError
 
-    if not (run_dir / MODEL).exists():
-        raise RunError(f"{run_dir} holds no {MODEL}: that is no run, or one that has not finished an epoch.")
-    model = keras.models.load_model(run_dir / MODEL, compile=False)
-    dataset = Dataset.open(dataset_dir or read_json(run_dir / "run.json")["dataset_dir"])
+    if not run.best.exists():
+        raise RunError(f"{run} holds no {run.best.name}: that is no run, or one that has not finished an epoch.")
+    model = keras.models.load_model(run.best, compile=False)
+    dataset = Dataset.open(dataset_dir or run.dataset_dir)
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
     expected = np.asarray(model(crops))
 
@@ -83,11 +84,10 @@ def export(run_dir: Path, kind: str, output: Path, dataset_dir: Path | None = No
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:  # NaN fails too
             raise ExportError(
-                f"The {kind} export differs from {MODEL} by up to {difference:.2g} in a score; at most {TOLERANCE} is "
-                "rounding. It was deleted. Versions of the converter and TensorFlow that do not fit are the usual "
-                "cause."
+                f"The {kind} export differs from {run.best.name} by up to {difference:.2g} in a score; at most "
+                f"{TOLERANCE} is rounding. It was deleted. Usually the converter does not fit TensorFlow."
             )
-    files.write(output / "labels.json", [(run_dir / "labels.json").read_bytes()])
+    files.write(output / run.labels.name, [run.labels.read_bytes()])
     return target, difference
 
 
@@ -162,12 +162,12 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received {' '.join(argv[1:])}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    run_dir = Path(FLAGS.run_dir)
+    run = RunFolder(FLAGS.run_dir)
     try:
         path, difference = export(
-            run_dir,
+            run,
             FLAGS.format,
-            Path(FLAGS.output or run_dir / "export"),
+            Path(FLAGS.output or run.path / "export"),
             Path(FLAGS.dataset_dir) if FLAGS.dataset_dir else None,
         )
     except MorelliError as error:

@@ -250,17 +250,18 @@ def run(config: Config) -> None:
     dataset = Dataset.open(config.dataset_dir)
     from trainer.evaluate import evaluate_run, table
     from trainer.report import write_report
+    from trainer.run.folder import RunFolder
     from trainer.training.loop import train
 
-    folder = Path(config.run_dir)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = RunFolder(config.run_dir)
+    folder.path.mkdir(parents=True, exist_ok=True)
     throughput, is_chief = train(config, folder, dataset)
     if not is_chief:
         return
     results = evaluate_run(folder, dataset, config.batch_size, throughput)
     report = write_report(folder)
     print(table(results, "test"))
-    print(f"Results: {folder / 'results.json'}\nReport:  {report}")
+    print(f"Results: {folder.results}\nReport:  {report}")
 
 
 def main(argv: list[str]) -> None:

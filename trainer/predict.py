@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import InputError, MorelliError
 from pipeline.gallery.listing import list_local
 from pipeline.pictures.decode import ImageError
+from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from trainer.asking.attributor import Attribution, Attributor
@@ -86,7 +87,7 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
     return "\n".join([*lines, f"Map: {drawn}"] if drawn else lines)
 
 
-def predict(run_dir: Path, arguments: Sequence[str], map_dir: Path | None) -> int:
+def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> int:
     """Answers on standard output. Returns how many pictures could not be read.
 
     Raises:
@@ -97,7 +98,7 @@ def predict(run_dir: Path, arguments: Sequence[str], map_dir: Path | None) -> in
     for argument in arguments:
         if not Path(argument).exists():
             raise InputError(f"There is no file or folder {argument}.")
-    attributor = Attributor(run_dir)
+    attributor = Attributor(run)
     if map_dir is not None:
         map_dir.mkdir(parents=True, exist_ok=True)
     as_table = len(arguments) > 1 or Path(arguments[0]).is_dir()
@@ -135,7 +136,7 @@ def main(argv: list[str] | None = None) -> None:
         map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # a path goes out as it came in
         try:
-            unreadable = predict(Path(flags.FLAGS.run_dir), arguments[1:], map_dir)
+            unreadable = predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir)
         except MorelliError as error:
             sys.exit(str(error))
         if unreadable:

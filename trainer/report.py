@@ -28,47 +28,42 @@ from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
 from trainer.pages.html import environment
 from trainer.pages.likenesses import Likeness, likenesses
 from trainer.run.expertise import Expertise
-from trainer.run.folder import RESULTS, check_same_dataset, read_json, read_metrics
-
-REPORT = "report.html"
+from trainer.run.folder import RunFolder
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run: RunFolder) -> Path:
     """Writes `report.html` of an evaluated run and returns its path.
 
     Raises:
       RunError: the run has not been evaluated.
     """
-    page = render(run_dir)
-    path = run_dir / REPORT
-    files.write_text(path, page)
-    return path
+    files.write_text(run.report, render(run))
+    return run.report
 
 
-def render(run_dir: Path) -> str:
+def render(run: RunFolder) -> str:
     """The HTML of the report."""
-    results, expertise = read_json(run_dir / RESULTS), Expertise.read(run_dir)
-    about = read_json(run_dir / "run.json")
-    dataset = _dataset(run_dir, Path(about["dataset_dir"]))
-    epochs = read_metrics(run_dir)
+    results, expertise = run.read_results(), run.expertise
+    dataset = _dataset(run)
+    epochs = run.read_history()
     main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
-    tested = gather(read_predictions(run_dir, "test"), count_crops(run_dir, "test"))
-    mistakes, hesitations = _galleries(run_dir, dataset, tested, expertise)
+    tested = gather(read_predictions(run, "test"), count_crops(run, "test"))
+    mistakes, hesitations = _galleries(run, dataset, tested, expertise)
     return (
         environment()
         .get_template("report.html")
         .render(
-            name=run_dir.resolve().name,
-            run_dir=run_dir,
+            name=run.name,
+            run_dir=run.path,
             results=results,
             expertise=expertise,
             movements=main_movements,
             majority=expertise.labels[max(range(len(expertise.labels)), key=expertise.training_paintings.__getitem__)],
-            about=about,
+            about=run.read_about(),
             epochs=epochs,
-            command=(run_dir / "flags.txt").read_text(encoding="utf-8"),
-            card=_card(run_dir, dataset) if dataset else None,
-            leaks=leaks.check(run_dir, dataset) if dataset else None,
+            command=run.command.read_text(encoding="utf-8"),
+            card=_card(run, dataset) if dataset else None,
+            leaks=leaks.check(run, dataset) if dataset else None,
             mistakes=mistakes,
             hesitations=hesitations,
             small=plots.SMALL_SUPPORT,
@@ -83,26 +78,26 @@ def render(run_dir: Path) -> str:
     )
 
 
-def _dataset(run_dir: Path, folder: Path) -> Dataset | None:
+def _dataset(run: RunFolder) -> Dataset | None:
     """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
-    if not folder.exists():
+    if not Path(run.dataset_dir).exists():
         return None
-    dataset = Dataset.open(folder)
-    check_same_dataset(run_dir, dataset)
+    dataset = Dataset.open(run.dataset_dir)
+    run.check_dataset(dataset)
     return dataset
 
 
-def _card(run_dir: Path, dataset: Dataset) -> str | None:
+def _card(run: RunFolder, dataset: Dataset) -> str | None:
     card = Path(dataset.path(CARD_FILE))
-    return quote(os.path.relpath(card, run_dir)) if card.exists() else None
+    return quote(os.path.relpath(card, run.path)) if card.exists() else None
 
 
 def _galleries(
-    run_dir: Path, dataset: Dataset | None, tested: Paintings, expertise: Expertise
+    run: RunFolder, dataset: Dataset | None, tested: Paintings, expertise: Expertise
 ) -> tuple[list[Exhibit], list[Exhibit]]:
     mistakes, hesitations = choose(tested, expertise)
     wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
-    crops = _crops(run_dir, wanted)
+    crops = _crops(run, wanted)
     seen = likenesses(dataset, "test", wanted) if dataset else {name: Likeness() for name in wanted}
 
     def draw(choices: list[Choice]) -> list[Exhibit]:
@@ -113,10 +108,10 @@ def _galleries(
     return draw(mistakes), draw(hesitations)
 
 
-def _crops(run_dir: Path, wanted: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+def _crops(run: RunFolder, wanted: Collection[str]) -> dict[str, list[dict[str, Any]]]:
     """The predictions of some test paintings, crop by crop."""
     found = defaultdict(list)
-    for batch in read_predictions(run_dir, "test"):
+    for batch in read_predictions(run, "test"):
         for row, name in enumerate(batch["painting_id"]):
             if name in wanted:
                 found[name].append({key: values[row] for key, values in batch.items()})
@@ -131,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
 
     def run(_: list[str]) -> None:
         try:
-            print(write_report(Path(flags.FLAGS.run_dir)))
+            print(write_report(RunFolder(flags.FLAGS.run_dir)))
         except MorelliError as error:
             sys.exit(str(error))
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from pathlib import Path
 
 from pipeline.errors import MorelliError
 from trainer.asking.attributor import Attributor
 from trainer.asking.page import UPLOAD_MIB, make_app
 from trainer.asking.server import listen
+from trainer.run.folder import RunFolder
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,9 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     flags.DEFINE_integer("upload_mib", UPLOAD_MIB, "Larger uploads are refused.", lower_bound=1)
 
     def run(_: list[str]) -> None:
-        run_dir, host, port = Path(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
+        asked, host, port = RunFolder(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
         try:
-            page = make_app(Attributor(run_dir), run_dir.resolve().name, host, flags.FLAGS.upload_mib)
+            page = make_app(Attributor(asked), asked.name, host, flags.FLAGS.upload_mib)
             server = listen(host, port, page)
         except MorelliError as error:
             sys.exit(str(error))

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.errors import MorelliError
 from pipeline.storage import files
 from trainer.run import outcomes
+from trainer.run.folder import RunFolder
 from trainer.series import originals
 from trainer.series.recipe import FROM_NOTHING
 from trainer.series.rows import MEASURES, Data, Measure, Row, rows
@@ -27,9 +28,9 @@ CROPS = "Training, validation and test count crops, as the original table does; 
 INSTEAD = f"A name that ends in {FROM_NOTHING}: trained without the ImageNet weights that its recipe asks for."
 
 
-def write_tables(run_dirs: Iterable[Path], folder: Path) -> list[Row]:
+def write_tables(runs: Iterable[RunFolder], folder: Path) -> list[Row]:
     """Writes table.md, table.csv and table.html of these runs into a folder, and returns their rows."""
-    found = rows(map(outcomes.read, run_dirs), originals.read())
+    found = rows(map(outcomes.read, runs), originals.read())
     for name, text in (("table.md", markdown(found)), ("table.csv", spreadsheet(found)), ("table.html", page(found))):
         files.write_text(folder / name, text)
     return found

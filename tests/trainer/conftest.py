@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.dataset.dataset import Dataset
 from tests import runs
+from trainer.run.folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +22,10 @@ def judged_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -
     from trainer.evaluate import evaluate_run
 
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "small", judged_dataset)
-    evaluate_run(run_dir, Dataset.open(judged_dataset), 50, {"examples_per_second": 1003.0, "data_wait_fraction": 0.05})
+    evaluate_run(
+        RunFolder(run_dir),
+        Dataset.open(judged_dataset),
+        50,
+        {"examples_per_second": 1003.0, "data_wait_fraction": 0.05},
+    )
     return run_dir

@@ -17,13 +17,13 @@ from trainer.compare import compare, compare_runs, table
 from trainer.evaluate import evaluate_run
 from trainer.judging.predictions import count_crops, read
 from trainer.judging.voting import Paintings, gather
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 
 
 @pytest.fixture(scope="module")
 def weaker_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "weaker", judged_dataset, steps=1, seed=5)
-    evaluate_run(run_dir, Dataset.open(judged_dataset), 64, {})
+    evaluate_run(RunFolder(run_dir), Dataset.open(judged_dataset), 64, {})
     return run_dir
 
 
@@ -37,7 +37,7 @@ def answers(right: np.ndarray, generator: np.random.Generator) -> Paintings:
 
 
 def test_a_run_does_not_differ_from_itself(judged_run: Path):
-    found = compare_runs(judged_run, judged_run)
+    found = compare_runs(RunFolder(judged_run), RunFolder(judged_run))
     assert found.p == 1
     assert found.first_only == found.second_only == 0
     assert all(row.difference == 0 and row.interval is None for row in found.differences)
@@ -45,10 +45,10 @@ def test_a_run_does_not_differ_from_itself(judged_run: Path):
 
 
 def test_the_better_of_two_runs_is_found_and_named(judged_run: Path, weaker_run: Path):
-    found = compare_runs(weaker_run, judged_run)
+    found = compare_runs(RunFolder(weaker_run), RunFolder(judged_run))
     by_hand = []
     for run in (weaker_run, judged_run):
-        tested = gather(read(run, "test"), count_crops(run, "test"))
+        tested = gather(read(RunFolder(run), "test"), count_crops(RunFolder(run), "test"))
         by_hand.append(metrics.accuracy_score(tested.labels, tested.scores["mean"].argmax(1)))
     top1 = found.differences[0]
     assert (top1.first, top1.second) == pytest.approx(by_hand)
@@ -56,7 +56,7 @@ def test_the_better_of_two_runs_is_found_and_named(judged_run: Path, weaker_run:
     assert top1.difference == pytest.approx((found.second_only - found.first_only) / 35)
     assert found.p < 0.05
     assert "B names artists rightly more often" in table(found, "A", "B")
-    swapped = compare_runs(judged_run, weaker_run)
+    swapped = compare_runs(RunFolder(judged_run), RunFolder(weaker_run))
     assert swapped.p == pytest.approx(found.p)
     assert swapped.differences[0].interval == pytest.approx([-edge for edge in reversed(top1.interval)], abs=1e-9)
 

@@ -26,8 +26,7 @@ from trainer.judging.confusion import confusion, order_by_movement
 from trainer.judging.intervals import interval, mcnemar, resampled_sums, share_interval
 from trainer.judging.references import References
 from trainer.judging.voting import POOLINGS, Paintings, gather, pool, ranks
-from trainer.run.expertise import Expertise
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +99,7 @@ def test_intervals_hold_their_estimate_and_are_wider_for_fewer_paintings(results
 
 def test_the_command_computes_the_same_again(judged_run: Path, judged_dataset: Path, results: dict):
     before = (judged_run / "results.json").read_bytes()
-    again = evaluate_split(judged_run, Dataset.open(judged_dataset), "test", batch_size=17)
+    again = evaluate_split(RunFolder(judged_run), Dataset.open(judged_dataset), "test", batch_size=17)
     assert again["test"]["painting"]["top1"] == results["test"]["painting"]["top1"]
     assert again["test"]["crop"]["loss"] == pytest.approx(results["test"]["crop"]["loss"], rel=1e-5)
     assert again["baselines"] == results["baselines"]
@@ -126,7 +125,7 @@ def test_a_failed_evaluation_leaves_no_half_written_file(judged_run: Path, judge
     broken = shutil.copytree(judged_dataset, tmp_path / "dataset")
     next(broken.glob("*-test.tfrecord-*")).unlink()
     with pytest.raises(DatasetError, match="test"):
-        evaluate_run(run_dir, Dataset.open(broken), 64, {})
+        evaluate_run(RunFolder(run_dir), Dataset.open(broken), 64, {})
     assert not (run_dir / "predictions.parquet").exists()
     assert not (run_dir / "results.json").exists()
     assert not list(run_dir.glob(".tmp-*"))
@@ -139,24 +138,26 @@ def test_a_damaged_shard_is_named_with_its_offset(judged_run: Path, judged_datas
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     with pytest.raises(DamagedShardError, match=f"{shard.name} is damaged at byte"):
-        evaluate_split(judged_run, Dataset.open(broken), "test", 64)
+        evaluate_split(RunFolder(judged_run), Dataset.open(broken), "test", 64)
 
 
 def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dataset: Path):
     (tmp_path / "labels.json").write_text(json.dumps({"fingerprint": "0" * 64}))
     with pytest.raises(RunError, match="was trained on a dataset"):
-        evaluate_run(tmp_path, Dataset.open(judged_dataset), 64, {})
+        evaluate_run(RunFolder(tmp_path), Dataset.open(judged_dataset), 64, {})
     with pytest.raises(RunError, match=r"trainer\.main"):
-        Expertise.read(tmp_path)
+        _ = RunFolder(tmp_path).expertise
 
 
 def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results: dict):
-    kept = gather(predictions.read(judged_run, "test"), predictions.count_crops(judged_run, "test"))
-    assert scores.split_scores(kept, Expertise.read(judged_run).labels) == results["test"]
+    kept = gather(
+        predictions.read(RunFolder(judged_run), "test"), predictions.count_crops(RunFolder(judged_run), "test")
+    )
+    assert scores.split_scores(kept, RunFolder(judged_run).expertise.labels) == results["test"]
 
 
 def test_references_are_the_training_paintings_and_nearest_to_themselves(judged_run: Path, judged_dataset: Path):
-    references = References(judged_run)
+    references = References(RunFolder(judged_run))
     paintings = pd.read_parquet(judged_dataset / "paintings.parquet").set_index("painting_id")
     for row in (0, 20, 67):
         near = references.nearest(references._embeddings[row].astype(np.float32), 3)

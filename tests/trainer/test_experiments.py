@@ -23,7 +23,7 @@ from pipeline.storage.lock import exclusive
 from tests.datasets import make_dataset
 from tests.runs import paint
 from trainer import config, experiments
-from trainer.run import outcomes
+from trainer.run.folder import RunFolder
 from trainer.run.outcomes import Outcome
 from trainer.series import forecast, launch, provision
 from trainer.series.provision import Source
@@ -75,7 +75,7 @@ def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure
     flags = (f"--recipes={recipes}", f"--datasets={tmp_path / 'datasets'}", f"--runs={runs}")
 
     process = start(*flags)
-    while not outcomes.history(good):
+    while not RunFolder(good).read_history():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -162,7 +162,7 @@ def test_all_recipes_run_with_the_first_seed_before_any_runs_with_the_second(tmp
     recipes = experiments.read_recipes(write_recipes(tmp_path / "r", a=GOOD, b=GOOD), None, False)
     planned = plan(recipes, 2, tmp_path / "d", tmp_path / "runs")
     assert [each.title for each in planned] == ["a, seed 0", "b, seed 0", "a, seed 1", "b, seed 1"]
-    assert planned[-1].run_dir == tmp_path / "runs" / "b" / "seed1"
+    assert planned[-1].run.path == tmp_path / "runs" / "b" / "seed1"
     assert planned[-1].dataset_dir == tmp_path / "d" / "crop32x2"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from trainer import export
 from trainer.export import ExportError
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 
 
 @pytest.mark.parametrize("kind", ["savedmodel", "tflite", "keras", "onnx"])
@@ -20,7 +20,7 @@ def test_an_export_gives_the_scores_of_the_original(
     if kind == "onnx":
         pytest.importorskip("tf2onnx", reason="the extra [export] is not installed")
         pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
-    path, difference = export.export(judged_run, kind, tmp_path, judged_dataset)
+    path, difference = export.export(RunFolder(judged_run), kind, tmp_path, judged_dataset)
     assert path == tmp_path / export.FILES[kind]
     assert path.exists()
     assert difference <= 1e-4
@@ -39,7 +39,7 @@ def test_an_export_that_disagrees_is_refused_and_leaves_nothing(
 
     monkeypatch.setitem(export._FORMATS, "keras", (write, wrong))
     with pytest.raises(ExportError, match=r"differs from best\.keras by up to"):
-        export.export(judged_run, "keras", tmp_path, judged_dataset)
+        export.export(RunFolder(judged_run), "keras", tmp_path, judged_dataset)
     assert not list(tmp_path.iterdir())
 
 
@@ -51,12 +51,12 @@ def test_a_missing_package_is_named_with_the_extra(
 
     monkeypatch.setitem(export._FORMATS, "onnx", (missing, missing))  # type: ignore[arg-type]
     with pytest.raises(ExportError, match=r'pip install "morelli\[export\]"'):
-        export.export(judged_run, "onnx", tmp_path, judged_dataset)
+        export.export(RunFolder(judged_run), "onnx", tmp_path, judged_dataset)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"holds no best\.keras"):
-        export.export(tmp_path, "keras", tmp_path / "out")
+        export.export(RunFolder(tmp_path), "keras", tmp_path / "out")
 
 
 def test_the_command_names_what_it_wrote(judged_run: Path, judged_dataset: Path, tmp_path: Path) -> None:

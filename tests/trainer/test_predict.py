@@ -30,12 +30,12 @@ from trainer.asking.attributor import Attributor, open_picture, records_of
 from trainer.asking.maps import Region
 from trainer.judging.calibration import calibrated
 from trainer.run.expertise import Expertise
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 
 
 @pytest.fixture(scope="module")
 def attributor(judged_run: Path) -> Attributor:
-    return Attributor(judged_run)
+    return Attributor(RunFolder(judged_run))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_below_the_threshold_it_is_unsure(judged_run: Path, paintings: pd.DataFr
         run_dir = shutil.copytree(judged_run, tmp_path / str(threshold))
         content = json.loads((run_dir / "expertise.json").read_text())
         (run_dir / "expertise.json").write_text(json.dumps({**content, "threshold": threshold}))
-        asked = Attributor(run_dir)
+        asked = Attributor(RunFolder(run_dir))
         assert asked.attribute(asked.open(data)).unsure is unsure
 
 
@@ -177,21 +177,21 @@ def test_one_file_is_answered_in_sentences(
     judged_run: Path, odd_folder: Path, paintings: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ):
     path = paintings[paintings["split"] == "train"]["path"].iloc[0]
-    assert predict.predict(judged_run, [path], None) == 0
+    assert predict.predict(RunFolder(judged_run), [path], None) == 0
     said = capsys.readouterr().out
     assert "trained on this very file" in said
     assert path in said.split("Nearest training paintings")[1]
-    assert predict.predict(judged_run, [str(odd_folder / "broken.jpg")], None) == 1
+    assert predict.predict(RunFolder(judged_run), [str(odd_folder / "broken.jpg")], None) == 1
     assert "truncated" in capsys.readouterr().err
     with pytest.raises(InputError, match="There is no file or folder"):
-        predict.predict(judged_run, [path, str(odd_folder / "nowhere.jpg")], None)
+        predict.predict(RunFolder(judged_run), [path, str(odd_folder / "nowhere.jpg")], None)
     assert capsys.readouterr().out == ""
 
 
 def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path, tmp_path: Path):
     run_dir = shutil.copytree(judged_run, tmp_path / "run")
     (run_dir / "run.json").unlink()
-    asked = Attributor(run_dir)
+    asked = Attributor(RunFolder(run_dir))
     assert asked.attribute(asked.open((odd_folder / "whole.jpg").read_bytes())).ranked
 
 
@@ -256,6 +256,6 @@ def test_a_map_of_a_run_on_whole_paintings_is_refused(judged_run: Path, odd_fold
     run_dir = shutil.copytree(judged_run, tmp_path / "run")
     content = json.loads((run_dir / "expertise.json").read_text())
     (run_dir / "expertise.json").write_text(json.dumps({**content, "scheme": "reshape32"}))
-    asked = Attributor(run_dir)
+    asked = Attributor(RunFolder(run_dir))
     with pytest.raises(RunError, match="trained on whole ones"):
         asked.regions(asked.open((odd_folder / "whole.jpg").read_bytes()))

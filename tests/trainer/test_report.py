@@ -20,12 +20,12 @@ from trainer.judging import leaks
 from trainer.pages import plots
 from trainer.pages.html import between, percent
 from trainer.report import render, write_report
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 
 
 @pytest.fixture(scope="module")
 def report(judged_run: Path) -> Path:
-    return write_report(judged_run)
+    return write_report(RunFolder(judged_run))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_pictures_come_from_the_records_where_the_files_are_gone(
     dataset = shutil.copytree(judged_dataset, tmp_path / "dataset")
     change_paintings(dataset, lambda row: replace(row, path=str(tmp_path / "gone" / Path(row.path).name)))
     run_dir = moved(judged_run, tmp_path / "run", dataset)
-    page = render(run_dir)
+    page = render(RunFolder(run_dir))
     shown = html.count('class="plot painting"')
     assert page.count('class="plot painting"') == shown > 0
     assert html.count("<image ") == shown
@@ -91,7 +91,7 @@ def test_a_changed_file_is_not_shown_for_the_painting_it_was(judged_dataset: Pat
 
 
 def test_a_report_without_its_dataset_says_what_it_cannot_know(judged_run: Path, tmp_path: Path):
-    page = render(moved(judged_run, tmp_path / "run", tmp_path / "nowhere"))
+    page = render(RunFolder(moved(judged_run, tmp_path / "run", tmp_path / "nowhere")))
     assert "no picture of it any more" in page
     assert "Not possible: the dataset" in page
     assert "No copies across splits" not in page
@@ -99,7 +99,7 @@ def test_a_report_without_its_dataset_says_what_it_cannot_know(judged_run: Path,
 
 def test_an_unjudged_run_is_refused(tmp_path: Path):
     with pytest.raises(RunError, match=r"results\.json"):
-        render(tmp_path)
+        render(RunFolder(tmp_path))
 
 
 # --- The leak check finds what is wrong ---
@@ -134,7 +134,7 @@ def test_a_leak_stands_in_the_report(judged_run: Path, judged_dataset: Path, tmp
         dataset,
         lambda row: replace(row, group=trained["group"]) if row.painting_id == tested["painting_id"] else row,
     )
-    page = render(moved(judged_run, tmp_path / "run", dataset))
+    page = render(RunFolder(moved(judged_run, tmp_path / "run", dataset)))
     assert "cannot be trusted" in page
     assert "groups of near copies in two splits: <strong>1</strong>" in page
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.dataset.schemes import parse_scheme
 from tests import browser
 from trainer import table
 from trainer.run import outcomes
-from trainer.run.folder import RunError
+from trainer.run.folder import RunError, RunFolder
 from trainer.run.outcomes import Outcome
 from trainer.series import originals, recipe, rows
 from trainer.series.recipe import RECIPES
@@ -187,7 +186,7 @@ def runs_folder(judged_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A real run, one that failed at its start, and one that is under way."""
     folder = tmp_path_factory.mktemp("runs")
     shutil.copytree(judged_run, folder / "small")
-    outcomes.write_failure(folder / "broken" / "seed0", "<b>no</b> room", parse_scheme("crop32x4"), {"epochs": 3})
+    RunFolder(folder / "broken" / "seed0").write_failure("<b>no</b> room", "crop32x4", {"epochs": 3})
     (folder / "begun").mkdir()
     (folder / "begun" / "flags.json").write_text(json.dumps({"seed": 5, "epochs": 3}))
     return folder

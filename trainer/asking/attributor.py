@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,13 @@ from pipeline.pictures.decode import Painting, decode
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.asking.maps import Region, windows
 from trainer.data.parse import parse_batch
+from trainer.errors import RunError
 from trainer.evaluate import load_model, predicted
 from trainer.judging.calibration import calibrated
 from trainer.judging.references import Reference, References
 from trainer.judging.voting import pool
 from trainer.run.expertise import Expertise
-from trainer.run.folder import RunError
+from trainer.run.folder import RunFolder
 
 NAMED = 5  # artists named, and paintings shown as evidence
 _BATCH = 64  # windows of a map per step
@@ -76,11 +76,11 @@ class Attributor:
       RunError: the run has not been trained and evaluated to its end.
     """
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run: RunFolder) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        self.expertise = Expertise.read(run_dir)
-        self._references = References(run_dir)
-        self._model = load_model(run_dir)
+        self.expertise = run.expertise
+        self._references = References(run)
+        self._model = load_model(run)
 
     def open(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
         """Decodes the bytes of a picture file. Raises ImageError with what is wrong with them."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
-from trainer.judging.predictions import FILE as PREDICTIONS
+from trainer.run.folder import RunFolder
 
 _FOUND = {
     "near": "files of the same bytes (SHA-256), and near copies by perceptual hash, put in one group",
@@ -47,10 +46,10 @@ class LeakCheck:
         return not any(self.leaks.values())
 
 
-def check(run_dir: Path, dataset: Dataset) -> LeakCheck:
+def check(run: RunFolder, dataset: Dataset) -> LeakCheck:
     """Looks for anything that is in two splits."""
     paintings = pd.DataFrame(dataset.planned("painting_id", "digest", "group", "split"))
-    judged = pq.read_table(run_dir / PREDICTIONS, columns=["painting_id", "split"]).to_pandas().drop_duplicates()
+    judged = pq.read_table(run.require(run.predictions), columns=["painting_id", "split"]).to_pandas().drop_duplicates()
     return examine(paintings, judged, str(dataset.contract.build.get("dedup", "")))
 
 

@@ -18,9 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.storage import files
-from trainer.run.folder import RunError
+from trainer.run.folder import RunFolder
 
-FILE = "predictions.parquet"
 _ROWS = 8192  # of a row group: about 2 MB with 50 artists
 
 
@@ -48,9 +47,9 @@ def whole_parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
 class Predictions:
     """Writes `predictions.parquet`, row group by row group. A context manager."""
 
-    def __init__(self, run_dir: Path, artists: int) -> None:
+    def __init__(self, run: RunFolder, artists: int) -> None:
         self._schema = _schema(artists)
-        self._file = whole_parquet(run_dir / FILE, self._schema)
+        self._file = whole_parquet(run.predictions, self._schema)
 
     def __enter__(self) -> Predictions:
         self._writer = self._file.__enter__()
@@ -83,29 +82,26 @@ class Predictions:
         return pa.record_batch(columns, schema=self._schema)
 
 
-def read(run_dir: Path, split: str) -> Iterator[dict[str, Any]]:
+def read(run: RunFolder, split: str) -> Iterator[dict[str, Any]]:
     """The batches that were kept of a split, one row group at a time, as `Predictions.keep` was given them.
 
     Raises:
       RunError: the run has no predictions.
     """
-    for group in _groups(run_dir, split):
+    for group in _groups(run, split):
         yield {field.name: _values(column) for field, column in _columns(group)}
 
 
-def count_crops(run_dir: Path, split: str) -> dict[str, int]:
+def count_crops(run: RunFolder, split: str) -> dict[str, int]:
     """How many crops of each painting of a split were kept, by its id. Raises RunError as `read`."""
     counts: Counter[str] = Counter()
-    for group in _groups(run_dir, split, ["painting_id"]):
+    for group in _groups(run, split, ["painting_id"]):
         counts.update(group["painting_id"].to_pylist())
     return counts
 
 
-def _groups(run_dir: Path, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    path = run_dir / FILE
-    if not path.exists():
-        raise RunError(f"Expected {FILE} in {run_dir}. Make it with: python -m trainer.evaluate --run_dir={run_dir}")
-    with pq.ParquetFile(path) as file:
+def _groups(run: RunFolder, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    with pq.ParquetFile(run.require(run.predictions)) as file:
         for group in range(file.num_row_groups):
             if file.metadata.row_group(group).column(0).statistics.min == split:
                 yield file.read_row_group(group, columns)

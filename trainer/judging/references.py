@@ -7,16 +7,14 @@ The mean embedding of a painting's crops, of length 1, is kept for every trainin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainer.judging.predictions import whole_parquet
-from trainer.run.folder import RunError
+from trainer.run.folder import RunFolder
 
-FILE = "references.parquet"
 _ROWS = 1024  # of a row group: 2 MB of 1,024 features
 
 
@@ -39,7 +37,7 @@ def normalised(embedding: np.ndarray) -> np.ndarray:
 class ReferenceWriter:
     """Writes `references.parquet` painting by painting. A context manager."""
 
-    def __init__(self, run_dir: Path, features: int, paths: dict[str, str]) -> None:
+    def __init__(self, run: RunFolder, features: int, paths: dict[str, str]) -> None:
         """`paths` names each training painting's file by its id; "" is written for those it does not know."""
         self._schema = pa.schema(
             [
@@ -49,7 +47,7 @@ class ReferenceWriter:
                 ("embedding", pa.list_(pa.float16(), features)),
             ]
         )
-        self._file = whole_parquet(run_dir / FILE, self._schema)
+        self._file = whole_parquet(run.references, self._schema)
         self._paths = paths
         self._waiting: list[tuple[str, int, np.ndarray]] = []
 
@@ -86,13 +84,8 @@ class ReferenceWriter:
 class References:
     """The training paintings of a run, ready to be compared with."""
 
-    def __init__(self, run_dir: Path) -> None:
-        path = run_dir / FILE
-        if not path.exists():
-            raise RunError(
-                f"Expected {FILE} in {run_dir}. Make it with: python -m trainer.evaluate --run_dir={run_dir}"
-            )
-        table = pq.read_table(path).combine_chunks()
+    def __init__(self, run: RunFolder) -> None:
+        table = pq.read_table(run.require(run.references)).combine_chunks()
         column = table["embedding"].combine_chunks()
         self._ids, self._labels, self._paths = table["painting_id"], table["label"], table["path"]
         self._known = frozenset(self._ids.to_pylist())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 from pipeline.dataset.contract import Artist, Encoding
 from pipeline.dataset.schemes import Scheme, parse_scheme
-from trainer.run.folder import EXPERTISE, read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)
 class Expertise:
-    """What it takes to attribute a painting with a run's model once the dataset's folder is gone.
+    """What a run knows beside its model.
 
     Attributes:
       artists: the labels, in label order.
@@ -41,14 +41,13 @@ class Expertise:
         """Whether a painting whose likeliest artist has this calibrated probability is left unattributed."""
         return self.threshold is None or probability < self.threshold
 
-    def write(self, run_dir: Path) -> None:
-        """Writes `expertise.json`."""
-        write_json(run_dir / EXPERTISE, {**asdict(self), "scheme": self.scheme.name})
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON value that `from_dict` reads."""
+        return {**asdict(self), "scheme": self.scheme.name}
 
     @classmethod
-    def read(cls, run_dir: Path) -> Expertise:
-        """Reads it again. Raises RunError where the run has not been evaluated."""
-        content = read_json(run_dir / EXPERTISE)
+    def from_dict(cls, content: Mapping[str, Any]) -> Expertise:
+        """The inverse of `to_dict`. Raises TypeError, ValueError or KeyError where it is something else."""
         return cls(
             **{
                 **content,

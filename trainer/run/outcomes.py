@@ -1,6 +1,6 @@
 """What became of a run? Read from its folder, be it finished, under way, or failed.
 
-`trainer.experiments` leaves failure.json in the folder of a run that failed: {"error", "scheme", "flags"}.
+`trainer.experiments` says in the folder of a run that failed why it did.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.schemes import Scheme, parse_scheme
-from trainer.run.folder import RESULTS, RunError, read_json, read_metrics, write_json
-
-FAILURE = "failure.json"
-_MARKS = (RESULTS, "flags.json", FAILURE)  # of a run's folder
+from trainer.errors import RunError
+from trainer.run.folder import RunFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,7 @@ class Outcome:
     error: str
 
 
-def find(folders: Iterable[Path]) -> list[Path]:
+def find(folders: Iterable[Path]) -> list[RunFolder]:
     """The run folders among and below these, each once, in order of their paths.
 
     Raises:
@@ -55,16 +53,11 @@ def find(folders: Iterable[Path]) -> list[Path]:
         if not runs:
             raise RunError(f"Expected a run, or a folder of runs. Found no run in {folder}.")
         found |= runs
-    return sorted(found)
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder is a run's, however far it got."""
-    return any((folder / mark).is_file() for mark in _MARKS)
+    return [RunFolder(path) for path in sorted(found)]
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    if is_run(folder):
+    if RunFolder(folder).exists:
         yield folder
         return
     for child in folder.iterdir():
@@ -72,32 +65,25 @@ def _below(folder: Path) -> Iterator[Path]:
             yield from _below(child)
 
 
-def read(run_dir: Path) -> Outcome:
-    """What became of the run in a folder. Raises RunError where there is none."""
-    results, failure, command, labels = (
-        read_json(run_dir / name) if (run_dir / name).is_file() else {}
-        for name in (RESULTS, FAILURE, "flags.json", "labels.json")
-    )
-    if not (results or failure or command):
-        raise RunError(f"Expected a run in {run_dir}: found none of {', '.join(_MARKS)}.")
+def read(run: RunFolder) -> Outcome:
+    """What became of a run. Raises RunError where there is none."""
+    if not run.exists:
+        raise RunError(f"Expected a run in {run}: found none of {', '.join(mark.name for mark in run.marks)}.")
+    results, command, labels = run.read_if_there(run.results, run.flags, run.labels)
+    failure = run.read_failure()
     flags = results.get("flags") or command or failure["flags"]
     scheme = labels.get("scheme") or failure.get("scheme")
     seed = flags.get("seed", -1)
     return Outcome(
-        name=name_of(run_dir, seed),
+        name=name_of(run.path, seed),
         seed=seed,
         scheme=parse_scheme(scheme) if scheme else None,
         flags=flags,
         labels=tuple(labels.get("labels", ())),
-        epochs=len(history(run_dir)),
+        epochs=len(run.read_history()),
         results=results or None,
         error=failure.get("error", ""),
     )
-
-
-def history(run_dir: Path) -> list[dict[str, Any]]:
-    """The epochs of a run, none where none is trained yet."""
-    return read_metrics(run_dir) if (run_dir / "metrics.jsonl").is_file() else []
 
 
 def name_of(run_dir: Path, seed: int) -> str:
@@ -110,14 +96,3 @@ def name_of(run_dir: Path, seed: int) -> str:
     run_dir = run_dir.resolve()
     bare = re.sub(rf"(?:^|[-_.])s(?:eed)?[-_]?{seed}$", "", run_dir.name)
     return bare or run_dir.parent.name
-
-
-def write_failure(run_dir: Path, error: str, scheme: Scheme, flags: Mapping[str, Any]) -> None:
-    """Leaves word of a failed attempt."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write_json(run_dir / FAILURE, {"error": error, "scheme": scheme.name, "flags": dict(flags)})
-
-
-def clear_failure(run_dir: Path) -> None:
-    """Takes it away, before another attempt."""
-    (run_dir / FAILURE).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from pipeline.errors import MorelliError
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.progress import Progress
 from trainer.run import outcomes
+from trainer.run.folder import RunFolder
 from trainer.run.outcomes import Outcome
 from trainer.series import forecast, provision
 from trainer.series.launch import last_line, launch
@@ -34,7 +35,7 @@ class Experiment:
     recipe: Recipe
     seed: int
     dataset_dir: Path
-    run_dir: Path
+    run: RunFolder
 
     @property
     def title(self) -> str:
@@ -44,7 +45,7 @@ class Experiment:
     @property
     def command(self) -> list[str]:
         """That runs it, or goes on with it."""
-        changes = {**self.recipe.changes, "dataset_dir": self.dataset_dir, "run_dir": self.run_dir, "seed": self.seed}
+        changes = {**self.recipe.changes, "dataset_dir": self.dataset_dir, "run_dir": self.run.path, "seed": self.seed}
         words = [f"--{name}={value}" for name, value in changes.items()]
         return [sys.executable, "-m", "trainer.main", f"--flagfile={self.recipe.path}", *words]
 
@@ -53,16 +54,11 @@ class Experiment:
         """The flags that it sets."""
         return {**self.recipe.settings, "seed": self.seed}
 
-    @property
-    def log(self) -> Path:
-        """What its command said."""
-        return self.run_dir / "log.txt"
-
 
 def plan(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path) -> list[Experiment]:
     """All recipes with the first seed, then all with the next: the table has all its rows early."""
     return [
-        Experiment(each, seed, datasets / each.scheme.name, runs / each.name / f"seed{seed}")
+        Experiment(each, seed, datasets / each.scheme.name, RunFolder(runs / each.name / f"seed{seed}"))
         for seed in range(seeds)
         for each in recipes
     ]
@@ -106,7 +102,7 @@ def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, sourc
             if interrupts.signal:
                 break
             series.perform(number)
-    if any(outcomes.is_run(each.run_dir) for each in series.experiments):
+    if any(each.run.exists for each in series.experiments):
         print(markdown(write_tables(outcomes.find([runs]), runs)))
         print(f"Tables: {runs / 'table.md'}, {runs / 'table.csv'}, {runs / 'table.html'}")
     if interrupts.signal:
@@ -159,41 +155,41 @@ class Series:
     def perform(self, number: int) -> None:
         """Runs one experiment, unless it is finished, and brings the tables up to date."""
         experiment = self.experiments[number]
-        folder, title = experiment.run_dir, experiment.title
-        before = outcomes.read(folder) if outcomes.is_run(folder) else None
+        run, title = experiment.run, experiment.title
+        before = outcomes.read(run) if run.exists else None
         error = self.unbuilt.get(experiment.recipe.scheme)
         if error is None and before is not None:
             if self._is_finished(experiment, before):
-                outcomes.clear_failure(folder)
+                run.clear_failure()
                 self.ended.add(number)
                 self.progress.say(f"{title}: finished before")
                 return
             error = too_long(before, experiment.settings)
         if error is None:
-            outcomes.clear_failure(folder)
-            self.progress.say(f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.log})")
+            run.clear_failure()
+            self.progress.say(
+                f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.run.log})"
+            )
             error = self._train(number, experiment)
             if self.interrupts.signal:
                 return
         self.ended.add(number)
         if error is not None:
-            outcomes.write_failure(folder, error, experiment.recipe.scheme, experiment.settings)
+            run.write_failure(error, experiment.recipe.scheme.name, experiment.settings)
             self.failed[title] = error
             self.progress.say(f"{title}: FAILED: {error}")
         write_tables(outcomes.find([self.folder]), self.folder)
 
     def _is_finished(self, experiment: Experiment, before: Outcome) -> bool:
-        from trainer.report import REPORT  # which is written last
-
         fingerprint = Dataset.open(experiment.dataset_dir).contract.fingerprint
-        return (experiment.run_dir / REPORT).is_file() and is_complete(experiment.settings, fingerprint, before)
+        return experiment.run.report.is_file() and is_complete(experiment.settings, fingerprint, before)
 
     def _train(self, number: int, experiment: Experiment) -> str | None:
-        begun, trained = time.monotonic(), seconds_trained(experiment.run_dir)
-        error = launch(experiment.command, experiment.log, self.lock, self.interrupts, lambda: self._show(number))
+        begun, trained = time.monotonic(), seconds_trained(experiment.run)
+        error = launch(experiment.command, experiment.run.log, self.lock, self.interrupts, lambda: self._show(number))
         took = time.monotonic() - begun
         if error is None:
-            self.around.append(max(0.0, took - (seconds_trained(experiment.run_dir) - trained)))
+            self.around.append(max(0.0, took - (seconds_trained(experiment.run) - trained)))
             self.progress.say(f"{experiment.title}: finished in {duration(took)}")
         return error
 
@@ -208,7 +204,7 @@ class Series:
         self.progress.reach(
             forecast.share_done(parts),
             f"about {duration(left)} left" if left is not None else "time left not known yet",
-            f"run {number + 1} of {len(parts)}, {experiment.title}: {last_line(experiment.log)[:60]}",
+            f"run {number + 1} of {len(parts)}, {experiment.title}: {last_line(experiment.run.log)[:60]}",
         )
 
 
@@ -222,12 +218,12 @@ def part(experiment: Experiment, ended: bool) -> forecast.Part:
     side = settings.get("input_size") or scheme.size
     return forecast.Part(
         work=forecast.work(settings.get("backbone", ""), side, records, settings["epochs"]),
-        done=min(1.0, len(outcomes.history(experiment.run_dir)) / settings["epochs"]),
-        seconds=seconds_trained(experiment.run_dir),
+        done=min(1.0, len(experiment.run.read_history()) / settings["epochs"]),
+        seconds=seconds_trained(experiment.run),
         ended=ended,
     )
 
 
-def seconds_trained(run_dir: Path) -> float:
+def seconds_trained(run: RunFolder) -> float:
     """What the epochs of a run have taken so far."""
-    return sum(line["seconds"] for line in outcomes.history(run_dir))
+    return sum(line["seconds"] for line in run.read_history())

@@ -85,6 +85,11 @@ def _multiworker() -> Place:
     return Place(strategy, worker, workers, strategy.num_replicas_in_sync)
 
 
+def names() -> list[str]:
+    """Of the devices that TensorFlow sees."""
+    return [device.name for device in tf.config.list_logical_devices()]
+
+
 def resolve_precision(precision: str) -> str:
     """The Keras policy of `--precision`. "auto" is mixed_float16 where every GPU has tensor cores, else float32.
 

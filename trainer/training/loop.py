@@ -6,12 +6,13 @@ checkpoints/ in the run's folder.
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import math
+import platform
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from pipeline.dataset.dataset import Dataset
@@ -22,15 +23,17 @@ from trainer.errors import InterruptedRunError, NotFiniteError
 from trainer.judging import scores
 from trainer.judging.voting import gather
 from trainer.network import models
-from trainer.run.written import write_command, write_curves, write_events, write_history, write_labels, write_run
-from trainer.training import checkpoint
+from trainer.run import curves
+from trainer.run.folder import RunFolder
+from trainer.training import checkpoint, devices
 from trainer.training.counters import throughput
+from trainer.training.events import write_events
 from trainer.training.interrupts import Interrupts
 from trainer.training.line import PLAIN_SECONDS, epoch_line, input_bound, peak_rss_mib, show
 from trainer.training.run import Run, assemble, restore, save
 
 
-def train(config: Config, folder: Path, dataset: Dataset) -> tuple[dict[str, float], bool]:
+def train(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str, float], bool]:
     """Trains, or goes on training.
 
     Args:
@@ -51,19 +54,32 @@ def train(config: Config, folder: Path, dataset: Dataset) -> tuple[dict[str, flo
         at = run.progress
         print(f"Going on from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.", flush=True)
     if run.place.is_chief:
-        contract = dataset.contract
-        write_command(folder, config)
-        write_labels(folder, contract)
-        write_run(folder, dataset, run.judged.count_params(), run.started_with["precision"])
+        folder.write_command(config)
+        folder.write_labels(dataset.contract)
+        folder.write_about(
+            dataset,
+            parameters=run.judged.count_params(),
+            precision=run.started_with["precision"],
+            devices=devices.names(),
+            versions=versions(),
+        )
     with Interrupts() as interrupts:
         batches = _batches(run)
         while run.progress.epoch < config.epochs and not _is_stale(run):
             _train_epoch(run, batches, interrupts)
             _finish_epoch(run, interrupts)
     if run.place.is_chief:
-        models.save(run.judged, run.design, folder / "last.keras")
-        write_curves(folder, run.progress.history)
+        models.save(run.judged, run.design, folder.last)
+        curves.draw(run.progress.history, folder.curves)
     return throughput(run.progress.history), run.place.is_chief
+
+
+def versions() -> dict[str, str]:
+    """Of what a run was trained with."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
+    }
 
 
 def _is_stale(run: Run) -> bool:
@@ -133,7 +149,7 @@ def _stop(run: Run, interrupts: Interrupts) -> None:
 
 def _not_finite(run: Run) -> NotFiniteError:
     at = run.progress
-    return NotFiniteError(at.step + 1, at.epoch + 1, at.batch + 1, checkpoint.newest_path(run.folder / "checkpoints"))
+    return NotFiniteError(at.step + 1, at.epoch + 1, at.batch + 1, checkpoint.newest_path(run.folder.checkpoints))
 
 
 def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
@@ -159,15 +175,15 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
     rank = [validation["painting_top1"], -validation["painting_loss"]]
     better = not at.best or rank > at.best["rank"]
     if better and run.place.is_chief:
-        models.save(run.judged, run.design, run.folder / "best.keras")
+        models.save(run.judged, run.design, run.folder.best)
     at.best = {"epoch": line["epoch"], "rank": rank} if better else at.best
     at.stale = 0 if better else at.stale + 1
     at.history.append(line)
     at.next_epoch()
     save(run)
     if run.place.is_chief:
-        write_history(run.folder, at.history)
-        write_events(run.folder, line)
+        run.folder.write_history(at.history)
+        write_events(run.folder.tensorboard, line)
         print(epoch_line(line, config.epochs), flush=True)
         hint = input_bound(line["data_wait_fraction"], config.shuffle_mib, config.augment, config.random_resized_crop)
         if hint:

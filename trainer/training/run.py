@@ -21,6 +21,7 @@ from pipeline.storage import files
 from trainer.config import Config, differences
 from trainer.data.stream import Stream, count_classes
 from trainer.network import models
+from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices, objective, preflight
 from trainer.training.counters import Counters
 from trainer.training.steps import Steps
@@ -43,7 +44,7 @@ class Run:
     """
 
     config: Config
-    folder: Path
+    folder: RunFolder
     place: devices.Place
     stream: Stream
     design: models.Design
@@ -55,11 +56,6 @@ class Run:
     started_with: dict[str, Any]
     progress: Counters = field(default_factory=Counters)
     saved_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def checkpoints(self) -> Path:
-        """Their folder."""
-        return self.folder / "checkpoints"
 
     @property
     def judged(self) -> keras.Model:
@@ -78,7 +74,7 @@ class Run:
                 yield f"{group}-{number:04d}", variable
 
 
-def assemble(config: Config, folder: Path, dataset: Dataset) -> Run:
+def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
     """Builds everything, with the weights a new run starts from.
 
     Raises:
@@ -99,7 +95,7 @@ def assemble(config: Config, folder: Path, dataset: Dataset) -> Run:
     )
     with place.strategy.scope():
         network = models.build(design, precision)
-        if config.weights != "none" and checkpoint.newest_path(folder / "checkpoints") is None:
+        if config.weights != "none" and checkpoint.newest_path(folder.checkpoints) is None:
             models.load_backbone(network, config.backbone, config.weights)
         average = models.build(design, precision) if config.ema else None
         if average:
@@ -147,8 +143,8 @@ def save(run: Run) -> Path:
     if run.place.is_chief:
         arrays = {name: np.asarray(variable.numpy()) for name, variable in run.variables()}
         state = {"started_with": run.started_with, "progress": run.progress.to_state()}
-        checkpoint.write(run.checkpoints, step, arrays, state, run.config.keep)
-    return checkpoint.path_of(run.checkpoints, step)
+        checkpoint.write(run.folder.checkpoints, step, arrays, state, run.config.keep)
+    return checkpoint.path_of(run.folder.checkpoints, step)
 
 
 def restore(run: Run) -> bool:
@@ -157,14 +153,14 @@ def restore(run: Run) -> bool:
     Raises:
       CheckpointError: it was written with other flags or another dataset, or none of several can be read.
     """
-    found = checkpoint.newest(run.checkpoints)
+    found = checkpoint.newest(run.folder.checkpoints)
     if found is None:
         return False
     changed = differences(found.state["started_with"], run.started_with)
     if changed:
         raise checkpoint.CheckpointError(
             f"{found.path} was written by a run that cannot be continued with these flags: {'; '.join(changed)}. "
-            f"Pass the old values (--flagfile={run.folder}/flags.txt), or another --run_dir to start anew."
+            f"Pass the old values (--flagfile={run.folder.command}), or another --run_dir to start anew."
         )
     expected = {name: tuple(variable.shape) for name, variable in run.variables()}
     if expected != {name: array.shape for name, array in found.arrays.items()}:
@@ -177,7 +173,7 @@ def restore(run: Run) -> bool:
     return True
 
 
-def _stream(config: Config, folder: Path, dataset: Dataset, place: devices.Place) -> Stream:
+def _stream(config: Config, folder: RunFolder, dataset: Dataset, place: devices.Place) -> Stream:
     dataset.check_shards(*SPLITS)
     for split in SPLITS:
         if not dataset.contract.records(split):
@@ -201,16 +197,16 @@ def _stream(config: Config, folder: Path, dataset: Dataset, place: devices.Place
     return stream
 
 
-def _class_totals(config: Config, folder: Path, stream: Stream) -> np.ndarray | None:
+def _class_totals(config: Config, folder: RunFolder, stream: Stream) -> np.ndarray | None:
     """int64[classes] training records, where the objective needs them."""
     if config.class_balance not in ("weights", "logit_adjust"):
         return None
     return _class_counts(folder, stream.dataset).sum(axis=0)
 
 
-def _class_counts(folder: Path, dataset: Dataset) -> np.ndarray:
+def _class_counts(folder: RunFolder, dataset: Dataset) -> np.ndarray:
     """`input.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
-    path = folder / f"class_counts-{dataset.contract.fingerprint[:16]}.npy"
+    path = folder.class_counts(dataset.contract)
     with contextlib.suppress(OSError, ValueError, EOFError):
         return np.load(path)
     counts = count_classes(dataset)

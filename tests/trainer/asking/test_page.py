@@ -26,11 +26,12 @@ from tests import browser, runs
 from trainer.asking.attributor import Attributor
 from trainer.asking.page import is_same_origin, is_us, make_app
 from trainer.asking.server import listen
+from trainer.run.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
 def attributor(judged_run: Path) -> Attributor:
-    return Attributor(judged_run)
+    return Attributor(RunFolder(judged_run))
 
 
 @pytest.fixture(scope="module")

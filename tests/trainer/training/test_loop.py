@@ -22,6 +22,7 @@ from trainer.config import Config
 from trainer.data import stream
 from trainer.errors import InterruptedRunError, NotFiniteError
 from trainer.network import models
+from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, loop, preflight, run
 from trainer.training.counters import Counters
 from trainer.training.interrupts import Interrupts
@@ -58,7 +59,7 @@ def small(dataset: Path, run: Path, **changes: object) -> Config:
 
 def assemble(config: Config) -> Run:
     Path(config.run_dir).mkdir(exist_ok=True)
-    return run.assemble(config, Path(config.run_dir), Dataset.open(config.dataset_dir))
+    return run.assemble(config, RunFolder(config.run_dir), Dataset.open(config.dataset_dir))
 
 
 def first_batch(run: Run) -> tuple[tf.Tensor, tf.Tensor]:
@@ -108,13 +109,13 @@ def test_a_run_stopped_across_thawing_accumulation_and_loss_scaling_ends_with_th
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     for folder in (whole, stopped):
         folder.mkdir()
-    train(small(dataset, whole, **changes), whole, Dataset.open(dataset))
+    train(small(dataset, whole, **changes), RunFolder(whole), Dataset.open(dataset))
     for steps in (5, 6):
         with monkeypatch.context() as patched:
             stop_after(patched, steps)
             with pytest.raises(InterruptedRunError, match="Run the same command again"):
-                train(small(dataset, stopped, **changes), stopped, Dataset.open(dataset))
-    train(small(dataset, stopped, **changes), stopped, Dataset.open(dataset))
+                train(small(dataset, stopped, **changes), RunFolder(stopped), Dataset.open(dataset))
+    train(small(dataset, stopped, **changes), RunFolder(stopped), Dataset.open(dataset))
     assert digest(stopped) == digest(whole)
 
     saved = checkpoint.newest(stopped / "checkpoints")
@@ -148,7 +149,7 @@ def test_a_loss_that_is_not_finite_names_its_step_and_leaves_the_last_good_state
     with pytest.raises(
         NotFiniteError, match=r"at step 5 \(epoch 1, batch 5\); the last good state is .*step-0000000004"
     ):
-        train(small(dataset, tmp_path, checkpoint_every="2"), tmp_path, Dataset.open(dataset))
+        train(small(dataset, tmp_path, checkpoint_every="2"), RunFolder(tmp_path), Dataset.open(dataset))
     good = checkpoint.newest(tmp_path / "checkpoints")
     assert good is not None
     assert good.state["progress"]["step"] == 4
@@ -201,10 +202,10 @@ def test_the_average_follows_the_weights(dataset: Path, tmp_path: Path) -> None:
 
 def test_early_stop_counts_epochs_and_survives_a_second_start(dataset: Path, tmp_path: Path) -> None:
     changes = {"epochs": 6, "early_stop": 1, "learning_rate": 1e-8, "ema": 0.0, "schedule": "constant"}
-    train(small(dataset, tmp_path, **changes), tmp_path, Dataset.open(dataset))
+    train(small(dataset, tmp_path, **changes), RunFolder(tmp_path), Dataset.open(dataset))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) < 6
-    train(small(dataset, tmp_path, **changes), tmp_path, Dataset.open(dataset))
+    train(small(dataset, tmp_path, **changes), RunFolder(tmp_path), Dataset.open(dataset))
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == len(lines)
     ranks = [(line["validation_painting_top1"], -line["validation_painting_loss"]) for line in lines]
     assert max(ranks) == ranks[-2]
