@@ -7,12 +7,10 @@ the flags mean.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import flags
@@ -22,26 +20,17 @@ from pipeline.flags import Settings
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from pipeline.storage import files
 from pipeline.storage.lock import exclusive
+from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.progress import Progress
+from pipeline.terminal.streams import say
 from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command. Returns its exit status."""
-    settings = flags.parse(argv, os.cpu_count() or 1, DEFAULT_MAX_PIXELS)
-    for stream in (sys.stdout, sys.stderr):  # names of painters and of files, on a terminal that knows ASCII alone
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        build(settings)
-    except MorelliError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped. The same command goes on from here.", file=sys.stderr)
-        return 130
-    return 0
+@command(RESUMES)
+def main(argv: list[str] | None = None) -> None:
+    """The command."""
+    build(flags.parse(argv, os.cpu_count() or 1, DEFAULT_MAX_PIXELS))
 
 
 def build(settings: Settings) -> list[Contract]:
@@ -63,17 +52,17 @@ def build(settings: Settings) -> list[Contract]:
         scratch = Path(name)
         data_dir = _data_dir(settings)
         with Apart() as conductor:
-            conductor.begin(phases.prepare, settings)  # while files are found
+            conductor.begin(phases.prepare, settings, scratch)  # while files are found
             found = apart(phases.find, settings, data_dir, scratch)
             for note in found.notes:
-                print(f"note: {note}")
+                say(f"note: {note}")
             conductor.call(phases.perform, "survey", phases.SURVEY, found.jobs, settings, found.files, found.known)
             planned = apart(phases.make_plan, settings, scratch)
             if settings.dry_run:
-                print(planned.dry_run)
+                say(planned.dry_run)
                 return []
             if planned.finished:
-                print(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
+                say(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
             writing = time.monotonic()
             try:
                 conductor.call(phases.perform, "write", phases.WRITE, planned.jobs, settings, planned.paintings)
@@ -92,8 +81,8 @@ def build(settings: Settings) -> list[Contract]:
             catalogued()
         for folder, contract in zip(folders, contracts, strict=True):
             apart(seal.seal, folder, contract)
-    print(built)
-    print(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
+    say(built)
+    say(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
     return contracts
 
 

@@ -11,10 +11,11 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import InputError, MorelliError
+from pipeline.errors import InputError
+from pipeline.terminal.command import RESUMES, command
+from pipeline.terminal.streams import say
 
 DATASET = "ikarus777/best-artworks-of-all-time"
 PAGE = f"https://www.kaggle.com/datasets/{DATASET}"
@@ -99,8 +100,9 @@ def _refused(status: int, error: Exception) -> str:
     return f"Kaggle answered with an error ({error}). Run the same command again later. {BY_HAND}"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0 fetched, 1 not fetched, 130 interrupted."""
+@command(RESUMES)
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.download",
         description=f"Fetches Kaggle's {DATASET}: 50 artists, 8,446 paintings, 2.3 GB. Interrupted, the same command "
@@ -109,17 +111,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to put images/ and artists.csv into")
     arguments = parser.parse_args(argv)
-    try:
-        folder = download(Path(arguments.output).expanduser())
-    except MorelliError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
-        return 130
-    print(f"The paintings are in {folder}. Build a dataset from them with:")
-    print(f"  python -m pipeline.build --data_dir={folder} --crop=64 --samples=16")
-    return 0
+    folder = download(Path(arguments.output).expanduser())
+    say(f"The paintings are in {folder}. Build a dataset from them with:")
+    say(f"  python -m pipeline.build --data_dir={folder} --crop=64 --samples=16")
 
 
 if __name__ == "__main__":

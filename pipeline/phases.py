@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 import platform
+import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -120,8 +121,9 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     return Planned(tuple(job_paths), count, total, total - missing)
 
 
-def prepare(settings: Settings) -> None:
-    """Begins to import what `perform` and its workers need, ahead of them: that takes a second."""
+def prepare(settings: Settings, scratch: Path) -> None:
+    """Starts to import what `perform` and its workers need, ahead of them: that takes a second."""
+    tempfile.tempdir = str(scratch)  # Beam leaves folders behind where its process is ended
     preload(survey.__name__, shards.__name__)
     threading.Thread(target=jobs.prepare, args=(settings.beam,), daemon=True).start()
 

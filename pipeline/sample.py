@@ -15,9 +15,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipeline.errors import InputError, MorelliError
+from pipeline.errors import InputError
 from pipeline.gallery.find import find_gallery
 from pipeline.storage import files
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 
 DESCRIPTION = "Take a few of a folder's paintings, every artist kept, as a manifest for pipeline.build --manifest=CSV."
 FEWEST = 3  # paintings of each artist, one for each split
@@ -70,23 +72,19 @@ def manifest(paintings: Iterable[tuple[str, str]]) -> str:
     return stream.getvalue()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+@command()
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
     parser = argparse.ArgumentParser("python -m pipeline.sample", description=DESCRIPTION)
     parser.add_argument("--data_dir", required=True, metavar="DIR", help="folder of paintings, as for pipeline.build")
     parser.add_argument("--paintings", required=True, type=int, metavar="N", help="how many to take")
     parser.add_argument("--output", required=True, metavar="CSV", help="the manifest to write")
     flags = parser.parse_args(argv)
-    try:
-        found = find_gallery(flags.data_dir)
-        named = ((each.path.removeprefix(f"{found.root}/"), each.artist) for each in found.candidates)
-        chosen = choose(named, flags.paintings)
-        files.write(flags.output, [manifest(chosen).encode()])
-    except MorelliError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(f"{flags.output}: {len(chosen):,} of {len(found.candidates):,} paintings by {len(found.artists)} artists.")
-    return 0
+    found = find_gallery(flags.data_dir)
+    named = ((each.path.removeprefix(f"{found.root}/"), each.artist) for each in found.candidates)
+    chosen = choose(named, flags.paintings)
+    files.write(flags.output, [manifest(chosen).encode()])
+    say(f"{flags.output}: {len(chosen):,} of {len(found.candidates):,} paintings by {len(found.artists)} artists.")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ from pipeline.dataset.paintings import PAINTINGS_FILE
 from pipeline.errors import DamagedShardError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
 from pipeline.storage import files
+from pipeline.terminal.command import command
 from pipeline.terminal.progress import Progress
+from pipeline.terminal.streams import complain, say
 
 AGAIN = "Run the same pipeline.build command again."
 REBUILD = "Delete it and run the same pipeline.build command again: only what is missing is written."
@@ -150,7 +152,8 @@ def _fingerprint(contract: Contract, paintings: Sequence[dict[str, Any]]) -> str
     return fingerprint(plan, contract.scheme, contract.encoding, shards)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@command()
+def main(argv: list[str] | None = None) -> int:
     """The command. Returns 0 for a sound dataset, 1 for one with faults."""
     parser = argparse.ArgumentParser("python -m pipeline.verify", description=__doc__.partition("\n\n")[0])
     parser.add_argument("dataset", nargs="+", help="a dataset's folder, such as datasets/crop64x16/1.0.0")
@@ -163,14 +166,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             with Progress("verify", shards, "shard") as progress:
                 faults = list(verify(dataset, progress))
         except (MorelliError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            complain(f"error: {error}")
             status = 1
             continue
         for fault in faults:
-            print(f"FAULT {fault}")
+            say(f"FAULT {fault}")
         counts = ", ".join(f"{contract.records(split):,} {split}" for split in contract.splits)
         verdict = f"{len(faults)} faults" if faults else "sound"
-        print(f"{folder}: {verdict} ({shards} shards; records: {counts}; fingerprint {contract.fingerprint[:16]})")
+        say(f"{folder}: {verdict} ({shards} shards; records: {counts}; fingerprint {contract.fingerprint[:16]})")
         status = status or bool(faults)
     return int(status)
 

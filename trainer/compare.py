@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from pipeline.errors import MorelliError
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 from trainer.errors import RunError
 from trainer.judging.intervals import LEVEL, interval, mcnemar
 from trainer.judging.predictions import count_crops, read
@@ -128,22 +129,19 @@ def _verdict(found: Comparison) -> str:
     return f"{better} names artists rightly more often: a split so uneven is unlikely ({found.p:.2g}) by chance."
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app
 
     def run(arguments: list[str]) -> None:
         if len(arguments) != 3:
             raise app.UsageError("Expected two run folders: python -m trainer.compare RUN_A RUN_B")
         first, second = map(RunFolder, arguments[1:])
-        try:
-            comparison = compare_runs(first, second)
-        except MorelliError as error:
-            sys.exit(str(error))
-        print(table(comparison, str(first), str(second)))
+        say(table(compare_runs(first, second), str(first), str(second)))
 
     app.run(run, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

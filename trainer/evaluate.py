@@ -14,7 +14,8 @@ import numpy as np
 
 from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
-from pipeline.errors import MorelliError
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
@@ -191,8 +192,9 @@ def _throughput(run: RunFolder) -> dict[str, Any]:
     return {name: epochs[-1][name] for name in ("examples_per_second", "data_wait_fraction")}
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app, flags
 
     from trainer.report import write_report
@@ -209,19 +211,16 @@ def main(argv: list[str] | None = None) -> None:
 
     def judge(_: list[str]) -> None:
         run = RunFolder(flags.FLAGS.run_dir)
-        try:
-            dataset = Dataset.open(flags.FLAGS.dataset_dir or run.dataset_dir)
-            if flags.FLAGS.split:
-                results = evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
-            else:
-                results = evaluate_run(run, dataset, flags.FLAGS.batch_size, _throughput(run))
-                write_report(run)
-        except MorelliError as error:
-            sys.exit(str(error))
-        print(table(results, flags.FLAGS.split or "test"))
+        dataset = Dataset.open(flags.FLAGS.dataset_dir or run.dataset_dir)
+        if flags.FLAGS.split:
+            results = evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
+        else:
+            results = evaluate_run(run, dataset, flags.FLAGS.batch_size, _throughput(run))
+            write_report(run)
+        say(table(results, flags.FLAGS.split or "test"))
 
     app.run(judge, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from absl import app, flags
 
-from pipeline.errors import InputError, MorelliError
+from pipeline.errors import InputError
+from pipeline.terminal.command import RESUMES, command
 from trainer.series import recipe, runner
 from trainer.series.provision import Source
 from trainer.series.recipe import RECIPES, Recipe
@@ -71,24 +72,21 @@ def read_recipes(pattern: str, epochs: int | None, offline: bool) -> list[Recipe
     return [recipe.shortened(each, epochs) for each in found] if epochs else found
 
 
+@command(RESUMES)
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     define_flags()
 
-    def run(arguments: list[str]) -> None:
+    def run(arguments: list[str]) -> int:
         if len(arguments) > 1:
             raise app.UsageError(f"Expected flags only (a pattern in quotes). Received {' '.join(arguments[1:])}.")
         given = flags.FLAGS
         source = Source(Path(given.data_dir) if given.data_dir else None, given.limit_paintings)
-        try:
-            recipes = read_recipes(given.recipes, given.epochs, given.offline)
-            status = runner.run(recipes, given.seeds, Path(given.datasets), Path(given.runs), source)
-        except MorelliError as error:
-            sys.exit(f"Error: {error}")
-        sys.exit(status)
+        recipes = read_recipes(given.recipes, given.epochs, given.offline)
+        return runner.run(recipes, given.seeds, Path(given.datasets), Path(given.runs), source)
 
     app.run(run, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

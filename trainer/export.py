@@ -21,6 +21,8 @@ from absl import app, flags
 
 from pipeline.errors import MorelliError
 from pipeline.storage import files
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -157,24 +159,25 @@ _FORMATS: dict[str, tuple[Callable[[keras.Model, Path], None], Callable[[Path], 
 }
 
 
-def main(argv: list[str]) -> None:
-    """Exits with 1 after a fault the user can put right."""
+def _command(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received {' '.join(argv[1:])}.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     run = RunFolder(FLAGS.run_dir)
-    try:
-        path, difference = export(
-            run,
-            FLAGS.format,
-            Path(FLAGS.output or run.path / "export"),
-            Path(FLAGS.dataset_dir) if FLAGS.dataset_dir else None,
-        )
-    except MorelliError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
-    print(f"{path}: scores differ from the original's by at most {difference:.1g} on {_CROPS} crops of the test split.")
+    path, difference = export(
+        run,
+        FLAGS.format,
+        Path(FLAGS.output or run.path / "export"),
+        Path(FLAGS.dataset_dir) if FLAGS.dataset_dir else None,
+    )
+    say(f"{path}: scores differ from the original's by at most {difference:.1g} on {_CROPS} crops of the test split.")
+
+
+@command()
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    app.run(_command, argv)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main())

@@ -13,7 +13,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
-from pipeline.errors import MorelliError
+from pipeline.terminal.command import RESUMES, command
+from pipeline.terminal.streams import complain, say
 from trainer import config as allowed
 from trainer.config import ADAMW_DECAY, Config
 from trainer.errors import InterruptedRunError
@@ -260,23 +261,26 @@ def run(config: Config) -> None:
         return
     results = evaluate_run(folder, dataset, config.batch_size, throughput)
     report = write_report(folder)
-    print(table(results, "test"))
-    print(f"Results: {folder.results}\nReport:  {report}")
+    say(table(results, "test"))
+    say(f"Results: {folder.results}\nReport:  {report}")
 
 
-def main(argv: list[str]) -> None:
-    """Exits with 1 after a fault the user can put right, and with 128 + the signal where one stopped the run."""
+def _command(argv: list[str]) -> int:
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received {' '.join(argv[1:])}.")
     try:
         run(config_from_flags())
     except InterruptedRunError as stop:
-        print(stop, file=sys.stderr)
-        sys.exit(128 + stop.signal)
-    except MorelliError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
+        complain(stop)
+        return 128 + stop.signal
+    return 0
+
+
+@command(RESUMES)
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
+    app.run(_command, argv)
 
 
 if __name__ == "__main__":
-    app.run(main)
+    sys.exit(main())

@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError, MorelliError
+from pipeline.errors import InputError
 from pipeline.gallery.listing import list_local
 from pipeline.pictures.decode import ImageError
+from pipeline.terminal import streams
+from pipeline.terminal.command import command
 from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ def row(path: Path, answer: Attribution) -> list[str]:
 
 def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Path | None) -> str:
     """The answer for one picture, to read in a terminal."""
-    lines = [f"{path}"]
+    lines = [streams.name(path)]
     if answer.trained_on:
         lines.append("The run was trained on this very file: that it knows it is no evidence.")
     if answer.unsure:
@@ -81,8 +83,8 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
     lines += [f"  {probability:6.1%}  {artist}" for artist, probability in answer.ranked]
     lines.append("Nearest training paintings (cosine similarity):")
     lines += [
-        f"  {reference.similarity:6.3f}  {labels[reference.label]}  {reference.path or reference.painting_id}"
-        for reference in answer.nearest
+        f"  {near.similarity:6.3f}  {labels[near.label]}  {streams.name(near.path or near.painting_id)}"
+        for near in answer.nearest
     ]
     return "\n".join([*lines, f"Map: {drawn}"] if drawn else lines)
 
@@ -113,38 +115,36 @@ def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> i
             answer, drawn = ask(attributor, path, map_dir)
         except (OSError, ImageError) as error:
             unreadable += 1
-            print(f"{path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr, flush=True)
+            streams.complain(f"{streams.name(path)}: {getattr(error, 'strerror', None) or error}")
             continue
         if as_table:
             table.writerow(row(path, answer))
         else:
-            print(sentences(path, answer, attributor.expertise.labels, drawn))
+            streams.say(sentences(path, answer, attributor.expertise.labels, drawn))
         sys.stdout.flush()
     return unreadable
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app, flags
 
     flags.DEFINE_string("run_dir", None, "The run to ask.", required=True)
     flags.DEFINE_string("map", None, "Folder for maps: a PNG per picture, tinted by the artist each region speaks for.")
 
-    def run(arguments: list[str]) -> None:
+    def run(arguments: list[str]) -> int:
         if len(arguments) < 2:
             raise app.UsageError("Expected pictures or folders: python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER")
         map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
-        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # a path goes out as it came in
-        try:
-            unreadable = predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir)
-        except MorelliError as error:
-            sys.exit(str(error))
+        streams.pass_paths()
+        unreadable = predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir)
         if unreadable:
-            print(f"{unreadable} of the files could not be read.", file=sys.stderr)
-            sys.exit(1)
+            streams.complain(f"{unreadable} of the files could not be read.")
+        return int(unreadable > 0)
 
     app.run(run, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from pipeline.dataset.contract import CARD_FILE
 from pipeline.dataset.dataset import Dataset
-from pipeline.errors import MorelliError
 from pipeline.storage import files
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 from trainer.judging import leaks
 from trainer.judging.confusion import movements
 from trainer.judging.predictions import count_crops
@@ -118,20 +119,18 @@ def _crops(run: RunFolder, wanted: Collection[str]) -> dict[str, list[dict[str, 
     return {name: sorted(crops, key=lambda crop: crop["crop_index"]) for name, crops in found.items()}
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app, flags
 
     flags.DEFINE_string("run_dir", None, "The run to report on.", required=True)
 
     def run(_: list[str]) -> None:
-        try:
-            print(write_report(RunFolder(flags.FLAGS.run_dir)))
-        except MorelliError as error:
-            sys.exit(str(error))
+        say(write_report(RunFolder(flags.FLAGS.run_dir)))
 
     app.run(run, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,15 +9,17 @@ from __future__ import annotations
 import ipaddress
 import sys
 
-from pipeline.errors import MorelliError
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import complain, say
 from trainer.asking.attributor import Attributor
 from trainer.asking.page import UPLOAD_MIB, make_app
 from trainer.asking.server import listen
 from trainer.run.folder import RunFolder
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app, flags
 
     flags.DEFINE_string("run_dir", None, "The run to ask.", required=True)
@@ -29,21 +31,14 @@ def main(argv: list[str] | None = None) -> None:
 
     def run(_: list[str]) -> None:
         asked, host, port = RunFolder(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
-        try:
-            page = make_app(Attributor(asked), asked.name, host, flags.FLAGS.upload_mib)
-            server = listen(host, port, page)
-        except MorelliError as error:
-            sys.exit(str(error))
+        page = make_app(Attributor(asked), asked.name, host, flags.FLAGS.upload_mib)
+        server = listen(host, port, page)
         if not is_loopback(server.effective_host):
-            print(
+            complain(
                 f"Listening on {host}: everybody on the network who reaches this machine can ask this run, and see its "
-                "nearest training paintings. There is no password. --host=127.0.0.1 keeps it to this machine.",
-                file=sys.stderr,
-                flush=True,
+                "nearest training paintings. There is no password. --host=127.0.0.1 keeps it to this machine."
             )
-        print(
-            f"Open http://{f'[{host}]' if ':' in host else host}:{server.effective_port}/ (Ctrl-C ends it)", flush=True
-        )
+        say(f"Open http://{f'[{host}]' if ':' in host else host}:{server.effective_port}/ (Ctrl-C ends it)")
         server.run()
 
     app.run(run, argv)
@@ -55,4 +50,4 @@ def is_loopback(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import MorelliError
 from pipeline.storage import files
+from pipeline.terminal.command import command
+from pipeline.terminal.streams import say
 from trainer.run import outcomes
 from trainer.run.folder import RunFolder
 from trainer.series import originals
@@ -240,8 +241,9 @@ def page(found: Sequence[Row]) -> str:
     )
 
 
+@command()
 def main(argv: list[str] | None = None) -> None:
-    """Entry point."""
+    """The command line."""
     from absl import app, flags
 
     flags.DEFINE_string("output", None, "Folder to write the tables into. Default: the first of RUNS.")
@@ -251,17 +253,13 @@ def main(argv: list[str] | None = None) -> None:
         if not folders:
             raise app.UsageError("Expected runs or folders of runs: python -m trainer.table RUNS...")
         output = Path(flags.FLAGS.output or folders[0])
-        try:
-            found = outcomes.find(folders)
-            output.mkdir(parents=True, exist_ok=True)
-            table = write_tables(found, output)
-        except MorelliError as error:
-            sys.exit(f"Error: {error}")
-        print(markdown(table))
-        print(f"{len(found)} runs: {output / 'table.md'}, {output / 'table.csv'}, {output / 'table.html'}")
+        found = outcomes.find(folders)
+        table = write_tables(found, output)
+        say(markdown(table))
+        say(f"{len(found)} runs: {output / 'table.md'}, {output / 'table.csv'}, {output / 'table.html'}")
 
     app.run(run, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pipeline.atelier.gallery import DEFAULT, FEWEST, write_gallery
 from pipeline.atelier.painters import PAINTERS
-from pipeline.errors import MorelliError
+from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.progress import Progress
+from pipeline.terminal.streams import say
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,27 +35,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+@command(RESUMES)
+def main(argv: list[str] | None = None) -> None:
+    """The command line."""
     flags = _parser().parse_args(argv)
-    try:
-        with Progress("paint", flags.paintings, stays=False) as progress:
-            write_gallery(
-                flags.output,
-                flags.paintings,
-                flags.seed,
-                flags.defects,
-                on_progress=lambda done, _: progress.reach(done),
-            )
-    except MorelliError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command again: it goes on where it stopped.", file=sys.stderr)
-        return 130
+    with Progress("paint", flags.paintings, stays=False) as progress:
+        write_gallery(
+            flags.output,
+            flags.paintings,
+            flags.seed,
+            flags.defects,
+            on_progress=lambda done, _: progress.reach(done),
+        )
     odd = ", and the files of pipeline.atelier.defects" if flags.defects else ""
-    print(f"{flags.output}: {flags.paintings} paintings by {len(PAINTERS)} painters (seed {flags.seed}){odd}.")
-    return 0
+    say(f"{flags.output}: {flags.paintings} paintings by {len(PAINTERS)} painters (seed {flags.seed}){odd}.")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver
+from multiprocessing import connection, forkserver, resource_tracker
 from typing import ParamSpec, Self, TypeVar
 
 from pipeline.errors import MorelliError
@@ -28,13 +29,40 @@ _START = "forkserver"
 def preload(*modules: str) -> None:
     """Begins to import modules into the process that all others will be forked from; does not wait for it."""
     multiprocessing.get_context(_START).set_forkserver_preload(list(modules))
-    with deaf_to_interrupts():
-        forkserver.ensure_running()
+    _start_helpers()
 
 
 def pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of processes that end when this one is killed; submit to it within `deaf_to_interrupts`."""
-    return ProcessPoolExecutor(workers, multiprocessing.get_context(_START), _die_with_parent)
+    """A pool of processes that end when this one is killed; submit to it within `deaf_to_interrupts`.
+
+    Raises:
+      MorelliError: this machine lets no processes share semaphores.
+    """
+    _start_helpers()
+    try:
+        return ProcessPoolExecutor(workers, multiprocessing.get_context(_START), _die_with_parent)
+    except (OSError, ImportError) as error:
+        raise MorelliError(
+            f"Worker processes need shared memory, which this machine does not lend ({error}). See that /dev/shm is "
+            "there and can be written to (in a container: --tmpfs /dev/shm)."
+        ) from error
+
+
+def _start_helpers() -> None:
+    """Starts the process that all others will be forked from, and the one that removes semaphores of ended ones.
+
+    The latter first and by itself, since Python lifts the block of Ctrl-C when it starts it. It warns of what it
+    removes; that a process was ended is known here, and it ignores the warnings that this process says it ignores.
+    """
+    ignored = "ignore::UserWarning:multiprocessing.resource_tracker"
+    sys.warnoptions.append(ignored)
+    try:
+        with _blocked(signal.SIGINT, signal.SIGHUP):
+            resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(ignored)
+    with _blocked(signal.SIGINT, signal.SIGHUP):  # not SIGTERM, with which this process ends them
+        forkserver.ensure_running()
 
 
 def _die_with_parent() -> None:
@@ -51,8 +79,39 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Processes started within get no Ctrl-C: a terminal sends it to all, and the one that began them ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited; ours comes when it is lifted
+    """Signals wait while work is submitted: a process that starts just then would be known to nobody."""
+    with _blocked(signal.SIGINT, signal.SIGHUP, signal.SIGTERM), _noted(signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _noted(*signals: signal.Signals) -> Iterator[None]:
+    """Lets signals wait that another thread of this process gets: Python has the main thread handle them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    before = {number: signal.getsignal(number) for number in signals}
+    for number in signals:
+        if before[number] not in (signal.SIG_IGN, None):
+            signal.signal(number, lambda number, frame: waiting.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler not in (signal.SIG_IGN, None):
+                signal.signal(number, handler)
+        for late in dict.fromkeys(waiting):
+            signal.raise_signal(late)
+
+
+@contextmanager
+def _blocked(*signals: signal.Signals) -> Iterator[None]:
+    """Lets signals wait; processes started within never get them.
+
+    A terminal sends Ctrl-C and hangups to all of them. The one that started them ends them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

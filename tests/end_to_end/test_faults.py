@@ -173,7 +173,7 @@ def test_ctrl_c_ends_all_processes_with_one_sentence_and_the_build_goes_on(galle
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "The same command goes on from here" in stderr
+    assert "The same command resumes from here" in stderr
     assert "Traceback" not in stderr
     deadline = time.monotonic() + 20
     while not descendants_gone(process):

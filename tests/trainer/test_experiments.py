@@ -81,7 +81,7 @@ def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure
     process.send_signal(signal.SIGINT)
     code, out, err = finish(process)
     assert code == 128 + signal.SIGINT, err
-    assert "The same command goes on from here" in err
+    assert "The same command resumes from here" in err
     assert "seed 0 failed: --weight_decay belongs to --optimizer=adamw" in out
     assert not (good / "results.json").exists()
 

@@ -14,7 +14,9 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.schemes import Scheme
 from pipeline.errors import MorelliError
 from pipeline.storage.lock import exclusive
+from pipeline.terminal.command import RESUMES
 from pipeline.terminal.progress import Progress
+from pipeline.terminal.streams import complain, say
 from trainer.run import outcomes
 from trainer.run.folder import RunFolder
 from trainer.run.outcomes import Outcome
@@ -103,13 +105,13 @@ def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, sourc
                 break
             series.perform(number)
     if any(each.run.exists for each in series.experiments):
-        print(markdown(write_tables(outcomes.find([runs]), runs)))
-        print(f"Tables: {runs / 'table.md'}, {runs / 'table.csv'}, {runs / 'table.html'}")
+        say(markdown(write_tables(outcomes.find([runs]), runs)))
+        say(f"Tables: {runs / 'table.md'}, {runs / 'table.csv'}, {runs / 'table.html'}")
     if interrupts.signal:
-        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        complain(f"Stopped. {RESUMES}")
         return 128 + interrupts.signal
     for title, error in series.failed.items():
-        print(f"Failed: {title}: {error}", file=sys.stderr)
+        complain(f"Failed: {title}: {error}")
     return 1 if series.failed else 0
 
 

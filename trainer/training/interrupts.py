@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish to stop, noticed between two steps."""
+"""SIGTERM, SIGINT and SIGHUP as a wish to stop, noticed between two steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class Interrupts:
-    """While it is entered, the first SIGTERM (a preempted machine) or SIGINT (Ctrl-C) is noted, the second acts.
+    """Notes the first SIGTERM (a preempted machine), SIGINT (Ctrl-C) or SIGHUP (a lost terminal); the second acts.
 
     Example:
       >>> with Interrupts() as interrupts:
@@ -21,8 +21,9 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._note)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup leaves SIGHUP
+                self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.dataset.dataset import Dataset
 from pipeline.terminal.progress import Progress
+from pipeline.terminal.streams import say
 from trainer.config import Config
 from trainer.data.stream import damage_named, evaluation_batches, training_batches
 from trainer.errors import InterruptedRunError, NotFiniteError
@@ -52,7 +53,7 @@ def train(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str
     run = assemble(config, folder, dataset)
     if restore(run):
         at = run.progress
-        print(f"Going on from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.", flush=True)
+        say(f"Going on from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.")
     if run.place.is_chief:
         folder.write_command(config)
         folder.write_labels(dataset.contract)
@@ -184,7 +185,7 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
     if run.place.is_chief:
         run.folder.write_history(at.history)
         write_events(run.folder.tensorboard, line)
-        print(epoch_line(line, config.epochs), flush=True)
+        say(epoch_line(line, config.epochs))
         hint = input_bound(line["data_wait_fraction"], config.shuffle_mib, config.augment, config.random_resized_crop)
         if hint:
             logging.warning(hint)
