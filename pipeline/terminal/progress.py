@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
+from pipeline.terminal.streams import say
+
 _SHARES = "{percentage:3.0f}%|{bar:20}| {desc}{postfix}"  # of a bar that counts nothing
 
 
@@ -82,7 +84,7 @@ class Progress:
     def say(self, text: str) -> None:
         """A line on stdout that stays, above the bar."""
         if self._bar is None:
-            print(text, flush=True)
+            say(text)
         else:
             self._bar.write(text)
 
