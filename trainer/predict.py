@@ -2,21 +2,24 @@
 
 One file is answered in sentences. Several, or a folder, are answered as CSV on standard output, a line per picture as
 soon as it is known, in the order given (folders in order of their paths). What cannot be read is named on standard
-error, does not stop the rest, and makes the exit status 1.
+error, does not stop the rest, and makes the exit status 1; so does a map that cannot be written.
 """
 
 from __future__ import annotations
 
 import csv
 import mimetypes
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
 from pipeline.gallery.listing import list_local
 from pipeline.pictures.decode import ImageError
+from pipeline.storage import files
+from pipeline.storage.cells import escape
 from pipeline.terminal import streams
 from pipeline.terminal.command import command
 from trainer.run.folder import RunFolder
@@ -24,6 +27,7 @@ from trainer.run.folder import RunFolder
 if TYPE_CHECKING:
     from trainer.asking.attributor import Attribution, Attributor
 
+_LONGEST_NAME = 255  # bytes, on nearly every file system
 COLUMNS = ("path", "artist", "probability", "unsure", "top5")
 
 
@@ -49,8 +53,16 @@ def _is_picture(path: str) -> bool:
     return not name.startswith(".") and (kind.startswith("image/") or "." not in name)
 
 
-def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attribution, Path | None]:
-    """(what the run says of a picture file, where its map was written).
+def map_path(map_dir: Path, path: Path, digest: str) -> Path:
+    """Where the map of a picture goes: of two files with one name, both get one, and the longest name is cut."""
+    stem, rest = path.stem, f"-{digest[:8]}.png"
+    while len(os.fsencode(stem + rest)) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return map_dir / (stem + rest)
+
+
+def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attribution, Path | None, str]:
+    """(what the run says of a picture file, where its map was written, why that could not be).
 
     Raises:
       OSError, ImageError: the file cannot be read, or is no sound picture.
@@ -61,16 +73,22 @@ def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attri
     picture = attributor.open(path.read_bytes())
     answer = attributor.attribute(picture)
     if map_dir is None:
-        return answer, None
-    drawn = map_dir / f"{path.stem}-{picture.digest[:8]}.png"  # of two files with one name, both get a map
-    maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels).save(drawn)
-    return answer, drawn
+        return answer, None, ""
+    page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
+    drawn = map_path(map_dir, path, picture.digest)
+    try:
+        with files.stream(drawn) as stream:
+            page.save(stream, "PNG")
+    except StorageError as error:
+        return answer, None, str(error)
+    return answer, drawn, ""
 
 
 def row(path: Path, answer: Attribution) -> list[str]:
-    """A line of the CSV; `top5` reads "artist probability; artist probability; ..."."""
+    """A line of the CSV, escaped as in `storage.cells`; `top5` reads "artist probability; artist probability; ..."."""
     ranked = "; ".join(f"{artist} {probability:.4f}" for artist, probability in answer.ranked)
-    return [str(path), answer.artist, f"{answer.probability:.4f}", "yes" if answer.unsure else "no", ranked]
+    cells = [str(path), answer.artist, f"{answer.probability:.4f}", "yes" if answer.unsure else "no", ranked]
+    return [escape(cell, keep_bytes=True) for cell in cells]
 
 
 def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Path | None) -> str:
@@ -90,7 +108,7 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
 
 
 def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> int:
-    """Answers on standard output. Returns how many pictures could not be read.
+    """Answers on standard output. Returns how many pictures lack an answer, or a map that was asked for.
 
     Raises:
       InputError, RunError: nothing can be answered.
@@ -101,18 +119,18 @@ def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> i
         if not Path(argument).exists():
             raise InputError(f"There is no file or folder {argument}.")
     attributor = Attributor(run)
-    if map_dir is not None:
-        map_dir.mkdir(parents=True, exist_ok=True)
+    unreadable = unmapped = 0
+    if map_dir is not None and not _is_folder(map_dir):
+        map_dir, unmapped = None, 1
     as_table = len(arguments) > 1 or Path(arguments[0]).is_dir()
     table = csv.writer(sys.stdout, lineterminator="\n")
     if as_table:
         table.writerow(COLUMNS)
-    unreadable = 0
     for path, fault in pictures(arguments):
         try:
             if fault:
                 raise OSError(fault)
-            answer, drawn = ask(attributor, path, map_dir)
+            answer, drawn, no_map = ask(attributor, path, map_dir)
         except (OSError, ImageError) as error:
             unreadable += 1
             streams.complain(f"{streams.name(path)}: {getattr(error, 'strerror', None) or error}")
@@ -122,7 +140,22 @@ def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> i
         else:
             streams.say(sentences(path, answer, attributor.expertise.labels, drawn))
         sys.stdout.flush()
-    return unreadable
+        if no_map:
+            unmapped += 1
+            streams.complain(f"{streams.name(path)}: answered, without a map. {no_map}")
+    if unreadable:
+        streams.complain(f"{unreadable} of the files could not be read.")
+    return unreadable + unmapped
+
+
+def _is_folder(map_dir: Path) -> bool:
+    """Makes the folder of maps; where that cannot be, says so: what is asked is answered all the same."""
+    try:
+        map_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        streams.complain(f"No maps are drawn: --map={map_dir} is no folder ({error.strerror}). Name a new one.")
+        return False
+    return True
 
 
 @command()
@@ -138,10 +171,7 @@ def main(argv: list[str] | None = None) -> None:
             raise app.UsageError("Expected pictures or folders: python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER")
         map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
         streams.pass_paths()
-        unreadable = predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir)
-        if unreadable:
-            streams.complain(f"{unreadable} of the files could not be read.")
-        return int(unreadable > 0)
+        return int(predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir) > 0)
 
     app.run(run, argv)
 

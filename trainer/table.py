@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.storage import files
+from pipeline.storage import cells, files
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
 from trainer.run import outcomes
@@ -181,7 +181,8 @@ def spreadsheet(found: Sequence[Row]) -> str:
     stream = io.StringIO()
     table = csv.DictWriter(stream, list(lines[0]) if lines else ["recipe"], lineterminator="\n")
     table.writeheader()
-    table.writerows(lines)
+    for line in lines:
+        table.writerow({name: cells.escape(value) if isinstance(value, str) else value for name, value in line.items()})
     return stream.getvalue()
 
 

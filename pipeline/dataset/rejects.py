@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Final
 
+from pipeline.storage import cells
+
 REJECTS_FILE: Final = "rejects.csv"
 
 # All reasons there are. Of files that cannot be read:
@@ -52,15 +54,16 @@ def by_reason(rejects: Iterable[Reject]) -> str:
 
 
 def rejects_table(rejects: Sequence[Reject]) -> bytes:
-    """The content of rejects.csv: sorted by path, a line each."""
+    """The content of rejects.csv: sorted by path, a line each, its cells as `storage.cells` escapes them."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in fields(Reject))
-    table.writerows(map(astuple, sorted(rejects, key=lambda reject: (reject.path, reject.reason))))
-    return text.getvalue().encode("utf-8", "backslashreplace")  # a file name need not be UTF-8
+    for reject in sorted(rejects, key=lambda reject: (reject.path, reject.reason)):
+        table.writerow(map(cells.escape, astuple(reject)))
+    return text.getvalue().encode()
 
 
 def read_rejects(table: bytes) -> Iterator[Reject]:
     """The inverse of `rejects_table`, line by line."""
     for row in csv.DictReader(io.StringIO(table.decode(), newline="")):
-        yield Reject(**{field.name: row[field.name] for field in fields(Reject)})
+        yield Reject(**{field.name: cells.unescape(row[field.name]) for field in fields(Reject)})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from pipeline.dataset.contract import SPLITS, Contract, Encoding
 from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.schemes import parse_scheme
 from pipeline.errors import InputError
+from pipeline.storage.cells import unescape
 from tests import runs
 from tests.end_to_end import builds
 from trainer import predict
@@ -188,6 +191,25 @@ def test_one_file_is_answered_in_sentences(
     assert capsys.readouterr().out == ""
 
 
+def test_cells_that_a_spreadsheet_would_run_are_escaped_and_read_back(
+    judged_run: Path,
+    odd_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    names = ["=cmd()\x1b[2J.jpg", "-whole.jpg"]
+    for name in names:
+        shutil.copy(odd_folder / "whole.jpg", name)
+    assert predict.predict(RunFolder(judged_run), names, None) == 0
+    out = capsys.readouterr().out
+    cells = [row["path"] for row in csv.DictReader(io.StringIO(out))]
+    assert all(cell.startswith("'") for cell in cells)
+    assert [unescape(cell) for cell in cells] == names
+    assert "\x1b" not in out
+
+
 def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path, tmp_path: Path):
     run_dir = shutil.copytree(judged_run, tmp_path / "run")
     (run_dir / "run.json").unlink()
@@ -196,6 +218,46 @@ def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path,
 
 
 # --- Maps ---
+
+
+def test_a_picture_of_the_longest_name_gets_its_answer_and_its_map(
+    judged_run: Path, odd_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path = tmp_path / ("ü" * 122 + "a.jpg")
+    shutil.copy(odd_folder / "whole.jpg", path)
+    assert predict.predict(RunFolder(judged_run), [str(path)], tmp_path / "maps") == 0
+    (drawn,) = (tmp_path / "maps").iterdir()
+    assert drawn.name.startswith("üü")
+    assert str(drawn) in capsys.readouterr().out
+
+
+def test_maps_that_cannot_go_where_they_should_cost_no_answer(
+    judged_run: Path, odd_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "map.png").write_bytes(b"mine")
+    assert predict.predict(RunFolder(judged_run), [str(odd_folder / "whole.jpg")], tmp_path / "map.png") == 1
+    said = capsys.readouterr()
+    assert "Nearest training paintings" in said.out
+    assert said.err.startswith(f"No maps are drawn: --map={tmp_path / 'map.png'} is no folder")
+    assert (tmp_path / "map.png").read_bytes() == b"mine"
+
+
+def test_a_map_that_cannot_be_written_costs_no_answer_and_the_picture_is_not_blamed(
+    judged_run: Path,
+    odd_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def full(image: Image.Image, stream: object, form: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert predict.predict(RunFolder(judged_run), [str(odd_folder / "whole.jpg")], tmp_path / "maps") == 1
+    said = capsys.readouterr()
+    assert "Nearest training paintings" in said.out
+    assert "whole.jpg: answered, without a map. No room left to write" in said.err
+    assert "could not be read" not in said.err
 
 
 @given(st.integers(8, 9000), st.integers(8, 9000), st.integers(8, 512))
