@@ -71,7 +71,7 @@ def export(run: RunFolder, kind: str, output: Path, dataset_dir: Path | None = N
     model = keras.models.load_model(run.best, compile=False)
     dataset = Dataset.open(dataset_dir or run.dataset_dir)
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
-    expected = np.asarray(model(crops))
+    expected = np.asarray(model(crops, training=False))
 
     target = output / FILES[kind]
     write, load = _FORMATS[kind]

@@ -22,7 +22,7 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.storage.lock import exclusive
 from tests.datasets import make_dataset
 from tests.runs import paint
-from trainer import config, experiments
+from trainer import experiments
 from trainer.run.folder import RunFolder
 from trainer.run.outcomes import Outcome
 from trainer.series import forecast, launch, provision
@@ -223,10 +223,6 @@ def test_a_dataset_that_is_there_is_used_unless_other_paintings_are_asked_for(tm
 
 
 # --- Time left ---
-
-
-def test_every_backbone_has_a_cost() -> None:
-    assert set(forecast._COST) == set(config.BACKBONES)
 
 
 def test_time_left_follows_from_what_epochs_have_taken() -> None:

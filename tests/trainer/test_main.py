@@ -7,49 +7,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 from pipeline.errors import InputError
-from trainer.config import Config, differences
+from trainer.config import FLAGS, TYPES, Config, define_flags, differences
+from trainer.main import config_from_flags
+from trainer.network.backbones import BACKBONES
 
 REPOSITORY = Path(__file__).parents[2]
-DEFAULTS = {
-    "dataset_dir": "d",
-    "run_dir": "r",
-    "backbone": "MobileNet",
-    "weights": "none",
-    "input_size": 0,
-    "grayscale": False,
-    "dropout": 0.2,
-    "freeze_epochs": 0,
-    "epochs": 30,
-    "batch_size": 128,
-    "accumulate_steps": 1,
-    "optimizer": "adamw",
-    "learning_rate": 1e-3,
-    "warmup": 1.0,
-    "schedule": "cosine",
-    "weight_decay": 0.05,
-    "l2": 0.0,
-    "clip_norm": 1.0,
-    "label_smoothing": 0.1,
-    "class_balance": "none",
-    "augment": "light",
-    "random_resized_crop": False,
-    "ema": 0.999,
-    "early_stop": 0,
-    "shuffle_mib": 256,
-    "precision": "auto",
-    "jit": False,
-    "seed": 0,
-    "deterministic": False,
-    "checkpoint_every": "5min",
-    "keep": 2,
-    "strategy": "none",
-}
+DEFAULTS = {name: each.default for name, each in FLAGS.items()}
 
 
 def config(**changes: object) -> Config:
-    return Config(**{**DEFAULTS, **changes})  # type: ignore[arg-type]
+    return Config(**{**DEFAULTS, "dataset_dir": "d", "run_dir": "r", "weight_decay": 0.05, **changes})  # type: ignore[arg-type]
 
 
 def command(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +39,7 @@ def own(stderr: str) -> str:
 @pytest.mark.parametrize(
     ("flag", "says"),
     [
-        ("--backbone=VGG16", "ResNet8|MobileNet|MobileNetV3Small|EfficientNetV2B0|ResNet50|ConvNeXtTiny"),
+        ("--backbone=VGG16", "|".join(BACKBONES)),
         ("--class_balance=yes", "none|weights|sampling|logit_adjust"),
         ("--dropout=1.5", "range [0, 0.95]"),
         ("--epochs=0", "positive integer"),
@@ -112,30 +82,33 @@ def test_flags_that_do_not_go_together_are_refused(changes: dict[str, object]) -
         config(**changes)
 
 
+def parsed(*arguments: str) -> Config:
+    """What trainer.main makes of a command line."""
+    values = flags.FlagValues()
+    define_flags(values)
+    values(["main", *arguments])
+    return config_from_flags(values)
+
+
 def test_flags_txt_gives_the_same_run_again(tmp_path: Path) -> None:
     wanted = config(run_dir=str(tmp_path), jit=True, learning_rate=3e-4, checkpoint_every="500", weight_decay=0.0)
     (tmp_path / "flags.txt").write_text(wanted.to_flags())
-    script = (
-        "import sys; from absl import flags; from trainer import main;"
-        "flags.FLAGS(['main', sys.argv[1]]); print(main.config_from_flags() == eval(sys.argv[2], vars(main)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, f"--flagfile={tmp_path / 'flags.txt'}", repr(wanted)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout == "True\n"
+    assert parsed(f"--flagfile={tmp_path / 'flags.txt'}") == wanted
 
 
 @pytest.mark.parametrize("recipe", sorted((REPOSITORY / "trainer" / "recipes").glob("*.flags")), ids=lambda p: p.stem)
 def test_every_recipe_begins_with_what_it_is_and_parses(recipe: Path) -> None:
     assert recipe.read_text().startswith("# ")
-    script = (
-        "import sys; from absl import flags; from trainer import main; flags.FLAGS(sys.argv); main.config_from_flags()"
-    )
-    subprocess.run([sys.executable, "-c", script, f"--flagfile={recipe}"], cwd=REPOSITORY, check=True)
+    assert parsed(f"--flagfile={recipe}").run_dir == f"runs/{recipe.stem}"
+
+
+def test_every_flag_says_what_it_is_for_and_has_a_default_of_its_type() -> None:
+    assert FLAGS.keys() == TYPES.keys()
+    for name, each in FLAGS.items():
+        assert each.help.endswith("."), name
+        assert each.default is None or isinstance(each.default, TYPES[name]), name
+        assert not each.choices or each.default in each.choices, name
+    assert {name for name, each in FLAGS.items() if each.default is None} == {"run_dir", "weight_decay"}
 
 
 def test_what_may_change_between_two_starts_is_no_difference() -> None:

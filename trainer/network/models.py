@@ -9,17 +9,20 @@ plain `keras.models.load_model` anywhere:
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from pipeline.errors import InputError
 from pipeline.storage import files
-from trainer.network.resnet8 import ResNet8
+from trainer.network import efficientnet_lite, pretrained
+from trainer.network.backbones import BACKBONES, Scaling
 
 _CAFFE_MEANS = (103.939, 116.779, 123.68)  # blue, green, red: ImageNet's, as in keras.applications.imagenet_utils
 
@@ -35,27 +38,31 @@ def _to_caffe(pixels: keras.KerasTensor) -> keras.KerasTensor:
     return keras.layers.Rescaling(1.0, offset=[-mean for mean in _CAFFE_MEANS], dtype="float32")(swapped)
 
 
+def _to_lite(pixels: keras.KerasTensor) -> keras.KerasTensor:
+    """(pixel - 127) / 128, as EfficientNet-Lite was trained."""
+    return keras.layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32")(pixels)
+
+
 def _as_is(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """0 .. 255: the backbone holds its own scaling."""
     return pixels
 
 
-@dataclass(frozen=True, slots=True)
-class Backbone:
-    """A model, of keras.applications or made like one, and its input: pixels 0..255 pass through `scale` first."""
-
-    create: Callable[..., keras.Model]
-    scale: Callable[[keras.KerasTensor], keras.KerasTensor]
-
-
-BACKBONES = {
-    "ResNet8": Backbone(ResNet8, _to_unit),
-    "MobileNet": Backbone(keras.applications.MobileNet, _to_unit),
-    "MobileNetV3Small": Backbone(keras.applications.MobileNetV3Small, _as_is),
-    "EfficientNetV2B0": Backbone(keras.applications.EfficientNetV2B0, _as_is),
-    "ResNet50": Backbone(keras.applications.ResNet50, _to_caffe),
-    "ConvNeXtTiny": Backbone(keras.applications.ConvNeXtTiny, _as_is),
+_SCALINGS: dict[Scaling, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
+    "unit": _to_unit,
+    "caffe": _to_caffe,
+    "lite": _to_lite,
+    "own": _as_is,
 }
+
+
+def create_backbone(name: str, **arguments: Any) -> keras.Model:
+    """Builds a backbone of BACKBONES, called as the models of keras.applications are."""
+    module, _, function = BACKBONES[name].create.partition(":")
+    made: keras.Model = getattr(importlib.import_module(module), function)(**arguments)
+    return made
+
+
 _BATCH_NORM_MOMENTUM = 0.9  # PyTorch's. Keras's 0.99 to 0.999 need thousands of steps to forget how they began
 SMALLEST_INPUT = 32  # of all of keras.applications: they halve the sides five times
 
@@ -134,7 +141,6 @@ def build(design: Design, policy: str = "float32") -> Network:
 
 
 def _assemble(design: Design) -> Network:
-    kind = BACKBONES[design.backbone]
     pictures = keras.Input([design.crop_size, design.crop_size, 3], dtype="uint8", name="picture")
     pixels = keras.layers.Rescaling(1.0, dtype="float32")(pictures)
     if design.grayscale:
@@ -142,8 +148,10 @@ def _assemble(design: Design) -> Network:
         pixels = keras.layers.Concatenate(dtype="float32")([grey, grey, grey])
     if design.input_size != design.crop_size:
         pixels = keras.layers.Resizing(design.input_size, design.input_size, dtype="float32")(pixels)
-    prepared = kind.scale(pixels)
-    backbone = kind.create(include_top=False, weights=None, input_shape=(design.input_size, design.input_size, 3))
+    prepared = _SCALINGS[BACKBONES[design.backbone].scaling](pixels)
+    backbone = create_backbone(
+        design.backbone, include_top=False, weights=None, input_shape=(design.input_size, design.input_size, 3)
+    )
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORM_MOMENTUM
@@ -167,24 +175,17 @@ def load_backbone(network: Network, name: str, weights: str) -> None:
     Args:
       network: to fill.
       name: of the backbone.
-      weights: "imagenet", downloaded by Keras or taken from its cache, or the path of a file that holds the backbone
-        without its top (`.weights.h5`, or the `.h5` files of keras.applications).
+      weights: "imagenet", downloaded by Keras, or taken from its cache or from a package; or the path of a file that
+        holds the backbone without its top (`.weights.h5`, or the `.h5` files of keras.applications).
 
     Raises:
       InputError: the download failed, or the file holds something else.
     """
     if weights == "imagenet":
-        shape = (SMALLEST_INPUT * 7, SMALLEST_INPUT * 7, 3)  # 224: MobileNet's weights come in few sizes
-        try:
-            source = BACKBONES[name].create(include_top=False, weights="imagenet", input_shape=shape)
-        except Exception as error:  # Keras raises a bare Exception where a download fails
-            raise InputError(
-                f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine with a network, run "
-                f'python -c "import keras; keras.applications.{name}(include_top=False)"; it leaves an .h5 file in '
-                "~/.keras/models. Bring that file here and pass --weights=FILE, or train from nothing with "
-                "--weights=none."
-            ) from error
-        network.backbone.set_weights(source.get_weights())
+        if BACKBONES[name].pretrained == "package":
+            pretrained.load(network.backbone, name, efficientnet_lite.assign)
+        else:
+            network.backbone.set_weights(_download(name).get_weights())
         return
     try:
         with warnings.catch_warnings():
@@ -194,6 +195,20 @@ def load_backbone(network: Network, name: str, weights: str) -> None:
         raise InputError(
             f"--weights={weights} does not hold the weights of {name} without its top: {error} "
             "Pass a file of the same backbone (keras.applications names them *_notop.h5 or *_no_top.h5)."
+        ) from error
+
+
+def _download(name: str) -> keras.Model:
+    """A backbone of keras.applications with its ImageNet weights. Raises InputError where they cannot be had."""
+    shape = (SMALLEST_INPUT * 7, SMALLEST_INPUT * 7, 3)  # 224: MobileNet's weights come in few sizes
+    try:
+        return create_backbone(name, include_top=False, weights="imagenet", input_shape=shape)
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        raise InputError(
+            f"The ImageNet weights of {name} could not be downloaded ({error}). On a machine with a network, run "
+            f'python -c "import keras; keras.applications.{name}(include_top=False)"; it leaves an .h5 file in '
+            "~/.keras/models. Bring that file here and pass --weights=FILE, or train from nothing with "
+            "--weights=none."
         ) from error
 
 

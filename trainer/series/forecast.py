@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Multiply-adds of a forward pass at 224 px, in thousand millions, as the papers of these networks give them (ResNet8:
-# counted). Only their ratios matter.
-_COST = {
-    "ResNet8": 0.57,
-    "MobileNet": 0.57,
-    "MobileNetV3Small": 0.06,
-    "EfficientNetV2B0": 0.72,
-    "ResNet50": 3.9,
-    "ConvNeXtTiny": 4.5,
-}
+from trainer.network.backbones import BACKBONES
+
 _GUESS = 30.0  # seconds that a run takes beside its epochs, until one has shown it
 
 
@@ -22,12 +14,12 @@ def work(backbone: str, side: int, records: int, epochs: int) -> float:
     """How much a run has to compute, in units that only compare.
 
     Args:
-      backbone: of `config.BACKBONES`; another counts as ResNet50.
+      backbone: of BACKBONES; another counts as ResNet50.
       side: of the pictures it sees, in pixels.
       records: training records in the dataset.
       epochs: of the run.
     """
-    return _COST.get(backbone, _COST["ResNet50"]) * (side / 224) ** 2 * records * epochs
+    return BACKBONES.get(backbone, BACKBONES["ResNet50"]).cost * (side / 224) ** 2 * records * epochs
 
 
 @dataclass(frozen=True, slots=True)

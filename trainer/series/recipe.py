@@ -6,28 +6,19 @@ A recipe is a flagfile of trainer.main that names its crop scheme (in --dataset_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 from absl import flags
 
 from pipeline.dataset.schemes import Scheme, parse_scheme
 from pipeline.errors import InputError
-from trainer.config import Config
+from trainer.config import FLAGS, define_flags
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 FROM_NOTHING = "-from-nothing"  # ends the name of a recipe that had to do without its pretrained weights
-
-_DEFINE: dict[type, Callable[..., Any]] = {
-    str: flags.DEFINE_string,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    bool: flags.DEFINE_bool,
-}
-# Where a run goes and what the machine can hold; the rest decides what is learned, and in what way.
-_CIRCUMSTANCES = {"dataset_dir", "run_dir", "seed", "epochs", "batch_size", "accumulate_steps"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +55,7 @@ def read(path: Path) -> Recipe:
     if not path.is_file():
         raise InputError(f"There is no recipe {path}. Those of this project are in {RECIPES}.")
     values = flags.FlagValues()
-    for name, kind in get_type_hints(Config).items():
-        _DEFINE[kind](name, None, "", flag_values=values)
+    define_flags(values)
     try:
         values(["recipe", f"--flagfile={path}"])
     except flags.Error as error:
@@ -116,7 +106,7 @@ def from_nothing(recipe: Recipe) -> Recipe:
 
 def follows(recipe: Recipe, scheme: Scheme, run: Mapping[str, Any]) -> bool:
     """Whether a run of that scheme and those flags is this recipe, however long, on whatever paintings and machine."""
-    decisive = {name: value for name, value in recipe.flags.items() if name not in _CIRCUMSTANCES}
+    decisive = {name: value for name, value in recipe.flags.items() if not FLAGS[name].left_open}
     return scheme == recipe.scheme and all(run.get(name) == value for name, value in decisive.items())
 
 

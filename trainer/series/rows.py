@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pipeline.dataset.schemes import Scheme
+from trainer.config import FLAGS
 from trainer.run.outcomes import Outcome
 from trainer.series.originals import Original, is_reference_set, match
 
@@ -28,13 +29,6 @@ MEASURES = {
     "examples_per_second": ("throughput", "examples_per_second"),
     "seconds": ("throughput", "seconds"),
 }
-_INCIDENTAL = {
-    "seed",
-    "run_dir",
-    "dataset_dir",
-    "checkpoint_every",
-    "keep",
-}  # runs that differ in these are one recipe's
 
 
 class Measure(NamedTuple):
@@ -112,6 +106,11 @@ def rows(outcomes: Iterable[Outcome], originals: Sequence[Original]) -> list[Row
     return sorted(found, key=_place)
 
 
+def is_incidental(name: str) -> bool:
+    """Whether runs that differ in a flag alone are one recipe's; a flag that this version does not know is not."""
+    return name in FLAGS and FLAGS[name].incidental
+
+
 def _groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
     finished: dict[str, list[Outcome]] = defaultdict(list)
     waiting = []
@@ -119,7 +118,7 @@ def _groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
         if outcome.results is None:
             waiting.append(outcome)
         else:
-            flags = {name: value for name, value in outcome.flags.items() if name not in _INCIDENTAL}
+            flags = {name: value for name, value in outcome.flags.items() if not is_incidental(name)}
             finished[json.dumps([outcome.results["dataset"]["fingerprint"], flags], sort_keys=True)].append(outcome)
     groups = list(finished.values()) or [[]]
     groups[-1] += waiting

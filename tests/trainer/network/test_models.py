@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from trainer import config
 from trainer.network import models
+from trainer.network.backbones import BACKBONES
 from trainer.network.models import Design
 
 SMALL = Design("MobileNetV3Small", 32, 32, 4, 0.2, grayscale=False)
@@ -20,25 +21,52 @@ def pictures(size: int = 32) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
 
 
-def test_every_backbone_of_the_flag_is_built() -> None:
-    assert set(config.BACKBONES) == set(models.BACKBONES)
+# A new backbone has its line here: who brings its ImageNet weights, and how much it computes beside MobileNet.
+@pytest.mark.parametrize(
+    ("name", "pretrained", "cost"),
+    [
+        ("ResNet8", "none", 1.0),
+        ("MobileNet", "keras", 1.0),
+        ("MobileNetV3Small", "keras", 0.105),
+        ("EfficientNetLite0", "package", 0.72),
+        ("EfficientNetLite2", "package", 1.14),
+        ("EfficientNetV2B0", "keras", 1.26),
+        ("ResNet50", "keras", 6.8),
+        ("ConvNeXtTiny", "keras", 7.9),
+    ],
+)
+def test_the_table_of_backbones_is_whole(name: str, pretrained: str, cost: float) -> None:
+    row = BACKBONES[name]
+    assert row.pretrained == pretrained
+    assert row.cost / BACKBONES["MobileNet"].cost == pytest.approx(cost, rel=0.02)
+    assert row.scaling in models._SCALINGS
+    module, _, function = row.create.partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    assert len(BACKBONES) == 8
+
+
+def test_the_table_of_backbones_needs_no_tensorflow() -> None:
+    script = (
+        "import sys, trainer.network.backbones, trainer.config; assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_saved_models_load_without_this_project_and_say_the_same(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     expected = {}
-    for backbone in config.BACKBONES:
+    for backbone in BACKBONES:
         design = Design(backbone, 32, 48, 4, 0.2, grayscale=backbone == "ResNet50")
         network = models.build(design, "mixed_bfloat16" if backbone == "MobileNet" else "float32")
         models.save(network.model, design, tmp_path / f"{backbone}.keras")
-        expected[backbone] = network.model.predict(pictures(), verbose=0)
+        expected[backbone] = np.asarray(network.model(pictures(), training=False))
     np.save(tmp_path / "pictures.npy", pictures())
     script = """
 import keras, numpy as np, pathlib, sys
 for path in pathlib.Path().glob("*.keras"):
     model = keras.models.load_model(path)
     assert model.get_layer("embedding").output.dtype == model.get_layer("scores").output.dtype == "float32"
-    np.save(path.with_suffix(".npy"), model.predict(np.load("pictures.npy"), verbose=0))
+    np.save(path.with_suffix(".npy"), model(np.load("pictures.npy"), training=False))
 assert not any(name.split(".")[0] in ("trainer", "pipeline") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

@@ -13,6 +13,7 @@ from trainer.training import devices
 TWO_DEVICES = """
 import keras, numpy as np, tensorflow as tf
 from trainer.network import models
+from trainer.network.backbones import BACKBONES, Backbone
 from trainer.training import objective
 from trainer.training.devices import Place
 from trainer.training.steps import Steps
@@ -25,7 +26,7 @@ def plain(include_top, weights, input_shape):  # no BatchNorm, which would tell 
     pixels = keras.Input(input_shape)
     return keras.Model(pixels, keras.layers.Conv2D(4, 5, strides=4, activation="relu")(pixels))
 
-models.BACKBONES["MobileNet"] = models.Backbone(plain, lambda pixels: pixels / 255)
+BACKBONES["MobileNet"] = Backbone("__main__:plain", "unit", "none", 1.0)
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (8, 32, 32, 3), np.uint8)
 targets = np.eye(4, dtype=np.float32)[rng.integers(0, 4, 8)]

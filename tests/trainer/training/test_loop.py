@@ -21,7 +21,7 @@ from tests.trainer.test_main import config
 from trainer.config import Config
 from trainer.data import stream
 from trainer.errors import InterruptedRunError, NotFiniteError
-from trainer.network import models
+from trainer.network.backbones import BACKBONES, Backbone
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, loop, preflight, run
 from trainer.training.counters import Counters
@@ -43,7 +43,7 @@ def tiny(include_top: bool, weights: str | None, input_shape: tuple[int, int, in
 @pytest.fixture(scope="module", autouse=True)
 def tiny_backbone() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(models.BACKBONES, "MobileNetV3Small", models.Backbone(tiny, lambda pixels: pixels))
+        patched.setitem(BACKBONES, "MobileNetV3Small", Backbone(f"{__name__}:tiny", "own", "none", 1.0))
         yield
 
 
