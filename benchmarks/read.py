@@ -93,7 +93,7 @@ class Trial:
     def _run(self, name: str, *flags: str) -> Any:
         try:
             command = [sys.executable, "-m", "benchmarks.readers", name, f"--folder={self._folder}", *flags]
-            return run(command, TF_CPP_MIN_LOG_LEVEL="2")
+            return run(command, TF_CPP_MIN_LOG_LEVEL="3")
         except Failed as failed:
             if name in (OURS, LIMIT):
                 raise

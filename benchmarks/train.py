@@ -173,7 +173,6 @@ def main() -> None:
     parser.add_argument("--consume", type=Path, help=argparse.SUPPRESS)  # the process that `memory` watches
     parser.add_argument("--source", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if arguments.consume:
         consume(arguments.consume, arguments.source)
         return

@@ -14,8 +14,9 @@ from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
 from trainer.errors import RunError
 from trainer.judging.intervals import LEVEL, interval, mcnemar
+from trainer.judging.metrics import METRICS
 from trainer.judging.predictions import count_crops, read
-from trainer.judging.scores import HEADLINE, Tally
+from trainer.judging.scores import Tally
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunFolder
 
@@ -40,7 +41,7 @@ class Comparison:
       paintings: how many.
       both, first_only, second_only, neither: how many of them each has right.
       p: of McNemar's exact test.
-      differences: in order of `scores.HEADLINE`.
+      differences: in order of METRICS.
     """
 
     paintings: int
@@ -69,7 +70,7 @@ def compare(first: Paintings, second: Paintings) -> Comparison:
     tallies = Tally.of_paintings(first), Tally.of_paintings(second)
     points, drawn = [tally.point() for tally in tallies], [tally.resampled for tally in tallies]
     differences = []
-    for name in HEADLINE:
+    for name in (metric.name for metric in METRICS):
         one, two = float(points[0][name]), float(points[1][name])
         differences.append(Difference(name, one, two, two - one, interval(drawn[1][name] - drawn[0][name])))
     right = [tally.top1 > 0 for tally in tallies]

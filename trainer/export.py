@@ -11,7 +11,6 @@ run on crops of the test split and held against the original before it gets its 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -162,7 +161,6 @@ _FORMATS: dict[str, tuple[Callable[[keras.Model, Path], None], Callable[[Path], 
 def _command(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"Expected flags only. Received {' '.join(argv[1:])}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     run = RunFolder(FLAGS.run_dir)
     path, difference = export(
         run,

@@ -6,7 +6,6 @@ Run the same command again to go on from where it stopped. `--help` says what ea
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,14 @@ def config_from_flags(given: flags.FlagValues = flags.FLAGS) -> Config:
 
 def run(config: Config) -> None:
     """Trains (or goes on), evaluates the best model, and writes the report."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes about itself would drown ours
     logging.set_verbosity(logging.WARNING)
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.dataset.dataset import Dataset
 
     dataset = Dataset.open(config.dataset_dir)
-    from trainer.evaluate import evaluate_run, table
-    from trainer.report import write_report
+    from trainer.judging.evaluation import evaluate_run
+    from trainer.pages.report import write_report
+    from trainer.pages.text import table
     from trainer.run.folder import RunFolder
     from trainer.training.loop import train
 

@@ -1,6 +1,5 @@
 """Running pipeline.build as a user does, and comparing what comes out."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +19,6 @@ def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         timeout=timeout,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
     )
 
 

@@ -19,7 +19,7 @@ def judged_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def judged_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with everything the trainer leaves in it. Tests read it; those that write make a copy."""
-    from trainer.evaluate import evaluate_run
+    from trainer.judging.evaluation import evaluate_run
 
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "small", judged_dataset)
     evaluate_run(

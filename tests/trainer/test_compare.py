@@ -14,7 +14,7 @@ from sklearn import metrics
 from pipeline.dataset.dataset import Dataset
 from tests import runs
 from trainer.compare import compare, compare_runs, table
-from trainer.evaluate import evaluate_run
+from trainer.judging.evaluation import evaluate_run
 from trainer.judging.predictions import count_crops, read
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunError, RunFolder

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,14 @@ from pipeline.dataset.contract import Artist
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DamagedShardError, DatasetError
 from tests import runs
-from trainer.evaluate import evaluate_run, evaluate_split, table
 from trainer.judging import calibration, predictions, scores
 from trainer.judging.confusion import confusion, order_by_movement
+from trainer.judging.evaluation import evaluate_run, evaluate_split
 from trainer.judging.intervals import interval, mcnemar, resampled_sums, share_interval
+from trainer.judging.metrics import METRICS, PER_ARTIST
 from trainer.judging.references import References
 from trainer.judging.voting import POOLINGS, Paintings, gather, pool, ranks
+from trainer.pages.text import table
 from trainer.run.folder import RunError, RunFolder
 
 
@@ -89,7 +92,7 @@ def test_predictions_hold_every_record_once(frame: pd.DataFrame, judged_run: Pat
 def test_intervals_hold_their_estimate_and_are_wider_for_fewer_paintings(results: dict):
     for split in ("train", "validation", "test"):
         for level in ("crop", "painting"):
-            for name in scores.HEADLINE:
+            for name in [metric.name for metric in METRICS]:
                 low, high = results[split][level]["intervals"][name]
                 assert low - 1e-9 <= results[split][level][name] <= high + 1e-9
     assert results["test"]["artists"][5]["intervals"]["recall"] is not None
@@ -218,16 +221,29 @@ def test_pooled_scores_are_a_distribution_and_one_crop_is_itself(values: np.ndar
 def test_metrics_of_sums_are_those_of_scikit_learn(values: np.ndarray):
     paintings = paintings_of(values, np.arange(10) % 6, samples=4)  # the seventh artist is never right
     for tally in (scores.Tally.of_paintings(paintings), scores.Tally.of_crops(paintings)):
-        by_sums = tally.point()
+        row, answer = np.nonzero(tally.named)
+        true, weights = tally.labels[row], tally.named[row, answer]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of artists with no painting here
+            balanced = metrics.balanced_accuracy_score(true, answer, sample_weight=weights)
+        expected = {
+            "top1": tally.top1.sum() / weights.sum(),
+            "top5": tally.top5.sum() / weights.sum(),
+            "macro_f1": metrics.f1_score(true, answer, sample_weight=weights, average="macro", zero_division=0),
+            "balanced_accuracy": balanced,
+            "loss": tally.loss.sum() / weights.sum(),
+        }
         point = scores.headline(tally)
-        for name in scores.HEADLINE:
-            assert point[name] == pytest.approx(by_sums[name])
-        for label, row in enumerate(scores.per_artist(tally, list("abcdefg"))):
-            for name in scores.PER_ARTIST:
-                if row[name] is None:
-                    assert not by_sums[name][label] > 0
-                else:
-                    assert row[name] == pytest.approx(by_sums[name][label])
+        assert expected.keys() == {metric.name for metric in METRICS}  # a new metric is held against its like here
+        for name, value in expected.items():
+            assert point[name] == pytest.approx(value)
+        by_artist = metrics.precision_recall_fscore_support(
+            true, answer, sample_weight=weights, labels=range(7), zero_division=np.nan
+        )
+        for label, found in enumerate(scores.per_artist(tally, list("abcdefg"))):
+            for name, values_of_all in zip(PER_ARTIST, by_artist, strict=False):
+                value = float(values_of_all[label])
+                assert found[name] == (None if np.isnan(value) else pytest.approx(value))
 
 
 def test_crops_of_a_painting_do_not_narrow_its_interval():

@@ -19,7 +19,7 @@ from tests.datasets import change_paintings
 from trainer.judging import leaks
 from trainer.pages import plots
 from trainer.pages.html import between, percent
-from trainer.report import render, write_report
+from trainer.pages.report import render, write_report
 from trainer.run.folder import RunError, RunFolder
 
 

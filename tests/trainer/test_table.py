@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from tests import browser
-from trainer import table
 from trainer.run import outcomes
 from trainer.run.folder import RunError, RunFolder
 from trainer.run.outcomes import Outcome
 from trainer.series import originals, recipe, rows
+from trainer.series import tables as table
 from trainer.series.recipe import RECIPES
 
 ROWS = originals.read()

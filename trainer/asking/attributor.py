@@ -8,7 +8,6 @@ that the builder would have made of it.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +22,8 @@ from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.asking.maps import Region, windows
 from trainer.data.parse import parse_batch
 from trainer.errors import RunError
-from trainer.evaluate import load_model, predicted
 from trainer.judging.calibration import calibrated
+from trainer.judging.evaluation import load_model, predicted
 from trainer.judging.references import Reference, References
 from trainer.judging.voting import pool
 from trainer.run.expertise import Expertise
@@ -77,7 +76,6 @@ class Attributor:
     """
 
     def __init__(self, run: RunFolder) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         self.expertise = run.expertise
         self._references = References(run)
         self._model = load_model(run)

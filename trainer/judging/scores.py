@@ -1,12 +1,10 @@
 """How good are these attributions? Numbers with intervals, baselines beside them, and who is taken for whom.
 
-Point estimates are scikit-learn's. Their intervals apply the same definitions to resampled sums (`intervals.py`), which
-is possible because every one of them is a function of sums over paintings; a test holds the two against each other.
+What is counted of each painting stands here, the formulas in `metrics`, and how resamples are drawn in `intervals`.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +12,10 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn import metrics
 
 from trainer.judging.intervals import interval, resampled_sums, share_interval
+from trainer.judging.metrics import METRICS, PER_ARTIST, Sums, from_sums
 from trainer.judging.voting import POOLINGS, Paintings, ranks, surprise
-
-HEADLINE = ("top1", "top5", "macro_f1", "balanced_accuracy", "loss")
-PER_ARTIST = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -70,67 +65,40 @@ class Tally:
         return sparse.hstack([sparse.csr_array(totals), own[0], sparse.csr_array(self.named), own[1]], "csr", float)
 
     def point(self) -> dict[str, np.ndarray]:
-        """`from_sums` of these paintings."""
-        return from_sums(self.statistics().sum(axis=0))
+        """The metrics of these paintings: those of METRICS, and [artists] each of PER_ARTIST."""
+        return from_sums(_split(self.statistics().sum(axis=0)))
 
     @cached_property
     def resampled(self) -> dict[str, np.ndarray]:
-        """`from_sums` of every bootstrap draw of these paintings."""
-        return from_sums(resampled_sums(self.statistics()))
+        """The same of every bootstrap draw of these paintings, draws first."""
+        return from_sums(_split(resampled_sums(self.statistics())))
 
 
-def from_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
-    """The metrics of sums [..., 4 + 3 * artists] of `Tally.statistics`; NaN where undefined.
-
-    Returns:
-      The names of HEADLINE, each [...], and those of PER_ARTIST, each [..., artists]. Macro-F1 is over artists that
-      occur, be it as truth or as answer; balanced accuracy over those that occur as truth: scikit-learn's definitions.
-    """
-    units, top1, top5, loss = np.moveaxis(sums[..., :4], -1, 0)
-    right, named, true = np.split(sums[..., 4:], 3, axis=-1)
-    with np.errstate(invalid="ignore"):  # of an artist that is never named, or that has no painting here
-        recall = right / true
-        f1 = 2 * right / (named + true)
-        return {
-            "top1": top1 / units,
-            "top5": top5 / units,
-            "macro_f1": np.nanmean(f1, axis=-1),
-            "balanced_accuracy": np.nanmean(recall, axis=-1),
-            "loss": loss / units,
-            "precision": right / named,
-            "recall": recall,
-            "f1": f1,
-        }
+def _split(sums: np.ndarray) -> Sums:
+    """Sums [..., 4 + 3 * artists] of `Tally.statistics`, by name."""
+    return Sums(*np.moveaxis(sums[..., :4], -1, 0), *np.split(sums[..., 4:], 3, axis=-1))
 
 
 def headline(tally: Tally) -> dict[str, Any]:
-    """top1, top5, macro_f1, balanced_accuracy and loss, with "intervals" of the same names and the "count" of units."""
-    true, answers, weights = _pairs(tally)
-    units = float(tally.named.sum())
-    point = {
-        "top1": float(tally.top1.sum() / units),
-        "top5": float(tally.top5.sum() / units),
-        "macro_f1": float(metrics.f1_score(true, answers, sample_weight=weights, average="macro", zero_division=0)),
-        "balanced_accuracy": _balanced_accuracy(true, answers, weights),
-        "loss": float(tally.loss.sum() / units),
+    """All metrics by name, with "intervals" of the same names and the "count" of units."""
+    point = {metric.name: float(tally.point()[metric.name]) for metric in METRICS}
+    intervals = {
+        metric.name: share_interval(tally.resampled[metric.name], point[metric.name], len(tally.labels))
+        if metric.exact
+        else interval(tally.resampled[metric.name])
+        for metric in METRICS
     }
-    intervals = {name: interval(tally.resampled[name]) for name in HEADLINE}
-    for name in ("top1", "top5"):
-        intervals[name] = share_interval(tally.resampled[name], point[name], len(tally.labels))
-    return {**point, "count": int(units), "intervals": intervals}
+    return {**point, "count": int(tally.named.sum()), "intervals": intervals}
 
 
 def per_artist(tally: Tally, artists: Sequence[str]) -> list[dict[str, Any]]:
     """Precision, recall, F1 and support of each artist, in label order; None where undefined."""
-    true, answers, weights = _pairs(tally)
-    point = metrics.precision_recall_fscore_support(
-        true, answers, sample_weight=weights, labels=range(len(artists)), zero_division=np.nan
-    )
+    point = tally.point()
     support = np.bincount(tally.labels, weights=tally.named.sum(axis=1), minlength=len(artists))
     judged = {"precision": tally.named.sum(axis=0), "recall": support}
     rows = []
     for index, name in enumerate(artists):
-        values = {metric: float(point[at][index]) for at, metric in enumerate(PER_ARTIST)}
+        values = {metric: float(point[metric][index]) for metric in PER_ARTIST}
         drawn = {metric: tally.resampled[metric][:, index] for metric in PER_ARTIST}
         rows.append(
             {
@@ -177,24 +145,14 @@ def baselines(train_counts: Sequence[int], labels: np.ndarray) -> dict[str, floa
 
     Returns:
       majority_top1: always naming the artist with most training paintings; prior_top5: always naming the five with
-      most; stratified_top1: guessing as often as each occurs in training (the expectation).
+      most; one_artist_recall: the mean recall of always naming one artist; stratified_top1: guessing as often as each
+      occurs in training (the expectation).
     """
     counts = np.asarray(train_counts, np.float64)
     largest = np.argsort(-counts, kind="stable")
     return {
         "majority_top1": float(np.mean(labels == largest[0])),
         "prior_top5": float(np.isin(labels, largest[:5]).mean()),
+        "one_artist_recall": 1 / len(np.unique(labels)),
         "stratified_top1": float((counts / counts.sum())[labels].mean()),
     }
-
-
-def _pairs(tally: Tally) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(true artist, named artist, units) of every combination that occurs, as scikit-learn's weighted samples."""
-    painting, answer = np.nonzero(tally.named)
-    return tally.labels[painting], answer, tally.named[painting, answer]
-
-
-def _balanced_accuracy(true: np.ndarray, answers: np.ndarray, weights: np.ndarray) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of artists with no painting here: they do not count
-        return float(metrics.balanced_accuracy_score(true, answers, sample_weight=weights))

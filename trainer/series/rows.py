@@ -9,22 +9,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.schemes import Scheme
 from trainer.config import FLAGS
+from trainer.judging.metrics import METRICS
 from trainer.run.outcomes import Outcome
 from trainer.series.originals import Original, is_reference_set, match
 
 # Measure -> where results.json has it. Crops are what the original table counts; paintings are what a user asks about.
-MEASURES = {
+MEASURES: dict[str, tuple[str, ...]] = {
     **{
-        f"{split}_{name}": (split, "crop", name)
-        for split in ("train", "validation", "test")
-        for name in ("top1", "top5", "macro_f1")
-    },
-    **{
-        f"{split}_painting_{name}": (split, "painting", name)
-        for split in ("train", "validation", "test")
-        for name in ("top1", "top5", "macro_f1")
+        f"{split}_{'painting_' if unit == 'painting' else ''}{metric.name}": (split, unit, metric.name)
+        for unit in ("crop", "painting")
+        for split in SPLITS
+        for metric in METRICS
+        if metric.tabled
     },
     "examples_per_second": ("throughput", "examples_per_second"),
     "seconds": ("throughput", "seconds"),

@@ -24,7 +24,7 @@ from trainer.series import forecast, provision
 from trainer.series.launch import last_line, launch
 from trainer.series.provision import Source
 from trainer.series.recipe import Recipe
-from trainer.table import duration, markdown, write_tables
+from trainer.series.tables import duration, markdown, write_tables
 from trainer.training.interrupts import Interrupts
 
 _PLAIN_SECONDS = 60.0  # between lines where no terminal shows a bar

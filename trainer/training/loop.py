@@ -211,8 +211,7 @@ def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
     except _AskedToStopError:
         return {}
     crop, painting = (
-        scores.from_sums(tally.statistics().sum(axis=0))
-        for tally in (scores.Tally.of_crops(paintings), scores.Tally.of_paintings(paintings))
+        tally.point() for tally in (scores.Tally.of_crops(paintings), scores.Tally.of_paintings(paintings))
     )
     return {
         **{name: float(crop[name]) for name in ("loss", "top1", "top5")},

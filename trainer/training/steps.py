@@ -71,6 +71,7 @@ class Steps:
         ]
         self._known: set[tuple[bool, bool]] = set()
         self._compiled = tf.function(self._everywhere, jit_compile=jit or None)
+        self._shared = tf.function(self._of_chief)
         # The same kernels as in training, but one device: a worker that evaluates must not wait for the others.
         size = network.model.input_shape[1]
         self.scores = tf.function(
@@ -105,16 +106,15 @@ class Steps:
 
     def agree(self, values: list[float]) -> list[float]:
         """The chief's values, on every worker."""
+        agreed: list[float] = self._shared(tf.constant(values, tf.float64)).numpy().tolist()
+        return agreed
 
-        @tf.function
-        def shared(values: tf.Tensor) -> tf.Tensor:
-            def mine() -> tf.Tensor:
-                context = tf.distribute.get_replica_context()
-                return values * tf.cast(context.replica_id_in_sync_group == 0, values.dtype)
+    def _of_chief(self, values: tf.Tensor) -> tf.Tensor:
+        def mine() -> tf.Tensor:
+            context = tf.distribute.get_replica_context()
+            return values * tf.cast(context.replica_id_in_sync_group == 0, values.dtype)
 
-            return self._place.strategy.reduce(tf.distribute.ReduceOp.SUM, self._place.strategy.run(mine), axis=None)
-
-        return shared(tf.constant(values, tf.float64)).numpy().tolist()
+        return self._place.strategy.reduce(tf.distribute.ReduceOp.SUM, self._place.strategy.run(mine), axis=None)
 
     def _everywhere(
         self, images: tf.Tensor, targets: tf.Tensor, wishes: tf.Tensor, frozen: bool, gathered: tf.Tensor, update: bool
@@ -169,4 +169,7 @@ class Steps:
             updates = tf.cast(self._optimizer.iterations, tf.float32)
             rest = 1 - tf.minimum(self._decay, (1 + updates) / (10 + updates))
             for average, weight in zip(self._average.model.weights, self._network.model.weights, strict=True):
-                average.assign(average.value + rest * (weight.value - average.value))
+                if average.dtype.startswith("float"):
+                    average.assign(average.value + rest * (weight.value - average.value))
+                else:  # a counter, such as Normalization's, has no mean
+                    average.assign(weight.value)

@@ -1,0 +1,118 @@
+"""What a run found, as one HTML file to read, print and send.
+
+Everything comes from the run's folder (and, for pictures and the leak check, from the dataset's where it still is);
+nothing is computed here that results.json does not say. The page needs no network.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.dataset.contract import CARD_FILE
+from pipeline.dataset.dataset import Dataset
+from pipeline.storage import files
+from trainer.judging import leaks
+from trainer.judging.confusion import movements
+from trainer.judging.metrics import METRICS
+from trainer.judging.predictions import count_crops
+from trainer.judging.predictions import read as read_predictions
+from trainer.judging.voting import Paintings, gather
+from trainer.pages import plots
+from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
+from trainer.pages.html import environment
+from trainer.pages.likenesses import Likeness, likenesses
+from trainer.run.expertise import Expertise
+from trainer.run.folder import RunFolder
+
+
+def write_report(run: RunFolder) -> Path:
+    """Writes `report.html` of an evaluated run and returns its path.
+
+    Raises:
+      RunError: the run has not been evaluated.
+    """
+    files.write_text(run.report, render(run))
+    return run.report
+
+
+def render(run: RunFolder) -> str:
+    """The HTML of the report."""
+    results, expertise = run.read_results(), run.expertise
+    dataset = _dataset(run)
+    epochs = run.read_history()
+    main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
+    tested = gather(read_predictions(run, "test"), count_crops(run, "test"))
+    mistakes, hesitations = _galleries(run, dataset, tested, expertise)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            name=run.name,
+            run_dir=run.path,
+            results=results,
+            metrics=METRICS,
+            expertise=expertise,
+            movements=main_movements,
+            majority=expertise.labels[max(range(len(expertise.labels)), key=expertise.training_paintings.__getitem__)],
+            about=run.read_about(),
+            epochs=epochs,
+            command=run.command.read_text(encoding="utf-8"),
+            card=_card(run, dataset) if dataset else None,
+            leaks=leaks.check(run, dataset) if dataset else None,
+            mistakes=mistakes,
+            hesitations=hesitations,
+            small=plots.SMALL_SUPPORT,
+            curves=[
+                plots.learning_curve(epochs, "loss", "loss"),
+                plots.learning_curve(epochs, "top1", "top-1 per crop"),
+            ],
+            matrix=plots.confusion_matrix(results["confusion"], expertise.labels, main_movements),
+            reliability=plots.reliability_diagram(results["calibration"]),
+            whisker=plots.whisker,
+        )
+    )
+
+
+def _dataset(run: RunFolder) -> Dataset | None:
+    """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
+    if not Path(run.dataset_dir).exists():
+        return None
+    dataset = Dataset.open(run.dataset_dir)
+    run.check_dataset(dataset)
+    return dataset
+
+
+def _card(run: RunFolder, dataset: Dataset) -> str | None:
+    card = Path(dataset.path(CARD_FILE))
+    return quote(os.path.relpath(card, run.path)) if card.exists() else None
+
+
+def _galleries(
+    run: RunFolder, dataset: Dataset | None, tested: Paintings, expertise: Expertise
+) -> tuple[list[Exhibit], list[Exhibit]]:
+    mistakes, hesitations = choose(tested, expertise)
+    wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
+    crops = _crops(run, wanted)
+    seen = likenesses(dataset, "test", wanted) if dataset else {name: Likeness() for name in wanted}
+
+    def draw(choices: list[Choice]) -> list[Exhibit]:
+        return [
+            exhibit(choice, crops[choice.painting_id], seen[choice.painting_id], expertise.labels) for choice in choices
+        ]
+
+    return draw(mistakes), draw(hesitations)
+
+
+def _crops(run: RunFolder, wanted: Collection[str]) -> dict[str, list[dict[str, Any]]]:
+    """The predictions of some test paintings, crop by crop."""
+    found = defaultdict(list)
+    for batch in read_predictions(run, "test"):
+        for row, name in enumerate(batch["painting_id"]):
+            if name in wanted:
+                found[name].append({key: values[row] for key, values in batch.items()})
+    return {name: sorted(crops, key=lambda crop: crop["crop_index"]) for name, crops in found.items()}

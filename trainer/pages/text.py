@@ -1,0 +1,31 @@
+"""The numbers of a split, to read in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.judging.metrics import METRICS, PER_ARTIST
+
+
+def table(results: dict[str, Any], split: str) -> str:
+    """Headline, baselines and artists of `results.json`, as lines."""
+    painting, crop, baseline = results[split]["painting"], results[split]["crop"], results["baselines"]
+    lines = [
+        f"{split}: {painting['count']} paintings, {crop['count']} crops; 95% bootstrap intervals over paintings",
+        f"{'':<20}{'per painting':<28}{'per crop':<28}",
+    ]
+    for name in (metric.name for metric in METRICS):
+        cells = (_estimate(of[name], of["intervals"][name]) for of in (painting, crop))
+        lines.append(f"{name:<20}" + "".join(f"{cell:<28}" for cell in cells).rstrip())
+    lines += [f"{name:<20}{value:.3f}" for name, value in baseline.items()]
+    lines += ["", f"{'artist':<32}{'support':>8}  {'precision':<28}{'recall':<28}{'f1':<28}".rstrip()]
+    for row in results[split]["artists"]:
+        cells = (_estimate(row[name], row["intervals"][name]) for name in PER_ARTIST)
+        lines.append(f"{row['artist']:<32}{row['support']:>8}  " + "".join(f"{cell:<28}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def _estimate(value: float | None, interval: list[float] | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + (f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else "")
