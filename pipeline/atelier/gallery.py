@@ -188,9 +188,9 @@ def _perform(tasks: list[Task], workers: int) -> Iterator[None]:
             yield
         return
     with pool(min(workers, len(tasks))) as hands:
-        with deaf_to_interrupts():
-            futures = [hands.submit(_perform_one, task) for task in tasks]
         try:
+            with deaf_to_interrupts():  # what came in the meantime is raised here
+                futures = [hands.submit(_perform_one, task) for task in tasks]
             for future in as_completed(futures):
                 future.result()
                 yield

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import sys
 import threading
@@ -21,6 +22,8 @@ from pipeline.errors import MorelliError
 from pipeline.terminal import streams
 
 RESUMES = "The same command resumes from here."
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SCRIPTS = "morelli-"
 Main = Callable[[list[str] | None], int | None]
 
 
@@ -60,11 +63,10 @@ def run(work: Callable[[], int | None], after_stop: str = "") -> int:
                 sys.stdout.flush()
         except KeyboardInterrupt as stop:
             caught.append(getattr(stop, "signal", signal.SIGINT))
-        if not caught:
-            return status
-        why = "Ctrl-C" if caught[0] == signal.SIGINT else signal.Signals(caught[0]).name
-        streams.complain(f"{_fresh_line()}Stopped by {why}. {after_stop}".rstrip())
-        return 128 + caught[0]
+        except Exception:
+            if not caught:  # else it is what a library, or a process that got the signal, too, made of it
+                raise
+        return _stopped(caught[0], after_stop) if caught else status
     except MorelliError as error:
         return _fail(str(error))
     except OSError as error:
@@ -89,8 +91,27 @@ def _fail(text: str) -> int:
     return 1
 
 
-def _fresh_line() -> str:
-    return "\n" if sys.stderr.isatty() else ""  # after the ^C that a terminal shows
+def _stopped(number: int, after_stop: str) -> int:
+    why = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    fresh = "\n" if sys.stderr is not None and sys.stderr.isatty() else ""  # after the ^C that a terminal shows
+    streams.complain(f"{fresh}Stopped by {why}. {after_stop}".rstrip())
+    return 128 + number
+
+
+def expect_signals() -> None:
+    """Has signals end this process in the same way before `run` is called and after it: imports may take seconds.
+
+    Called when a package is imported by `python -m` or by a command's script, and not by another program.
+    """
+    if sys.argv[:1] != ["-m"] and not os.path.basename(sys.argv[0]).startswith(_SCRIPTS):
+        return
+    for number in _ENDS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(_stopped(number, ""))  # nothing is open yet, or any more
 
 
 @contextmanager
@@ -109,8 +130,8 @@ def _raised(caught: list[int]) -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else before[number])
         raise Stopped(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+    for number in _ENDS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler, _leave):
             before[number] = signal.signal(number, stop)
     try:
         yield

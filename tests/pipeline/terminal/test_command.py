@@ -74,6 +74,23 @@ def test_a_signal_that_a_library_swallows_ends_the_command_all_the_same(capsys):
     assert capsys.readouterr().err == "Stopped by Ctrl-C.\n"
 
 
+def test_what_a_library_makes_of_a_signal_is_no_fault(capsys):
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Event().wait(30)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Error calling __set_name__") from error
+
+    assert command.run(work) == 143
+    assert capsys.readouterr().err == "Stopped by SIGTERM.\n"
+
+
+def test_a_fault_in_the_program_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        command.run(lambda: 1 // 0)
+
+
 def test_what_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -125,3 +142,25 @@ def test_closed_streams_do_no_harm_and_lend_their_numbers_to_no_file(tmp_path):
     done = subprocess.run(["sh", "-c", f'exec "{sys.executable}" -c "$0" 0<&- 1>&- 2>&-', code], env=ANY)
     assert done.returncode == 0
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_a_command_is_still_being_imported_is_one_line(number, status):
+    code = (
+        "import os, sys; sys.argv[0] = '-m'\n"  # as Python says it while it imports the package of a module to run
+        "import trainer\n"
+        "sys.argv[0] = 'trainer/main.py'\n"
+        f"os.kill(os.getpid(), {number:d})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=ANY, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == status
+    assert done.stderr.startswith("Stopped by ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_program_that_imports_the_packages_keeps_its_signals():
+    code = (
+        "import signal\nbefore = [signal.getsignal(number) for number in (2, 15, 1)]\nimport pipeline, trainer\n"
+        "assert before == [signal.getsignal(number) for number in (2, 15, 1)]"
+    )
+    subprocess.run([sys.executable, "-c", code], env=ANY, check=True)
