@@ -11,9 +11,7 @@ import sys
 
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import complain, say
-from trainer.asking.attributor import Attributor
-from trainer.asking.page import UPLOAD_MIB, make_app
-from trainer.asking.server import listen
+from trainer.asking.server import UPLOAD_MIB, listen
 from trainer.run.folder import RunFolder
 
 
@@ -30,6 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     flags.DEFINE_integer("upload_mib", UPLOAD_MIB, "Larger uploads are refused.", lower_bound=1)
 
     def run(_: list[str]) -> None:
+        from trainer.asking.attributor import Attributor  # here: --help and a wrong flag answer before TensorFlow loads
+        from trainer.asking.page import make_app
+
         asked, host, port = RunFolder(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
         page = make_app(Attributor(asked), asked.name, host, flags.FLAGS.upload_mib)
         server = listen(host, port, page)

@@ -22,12 +22,12 @@ from pipeline.pages.html import data_uri
 from pipeline.pictures.decode import ImageError
 from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
+from trainer.asking.server import UPLOAD_MIB
 from trainer.judging.references import Reference
 from trainer.pages.html import environment
 from trainer.pages.likenesses import QUALITY, thumbnail
 from trainer.pages.plots import whisker
 
-UPLOAD_MIB = 32
 SHOWN = 720  # pixels of the longer side of the picture and its map on the page
 MOST_AT_ONCE = 8  # pictures asked about or waiting for it; fewer than the server has threads
 _POLICY = (

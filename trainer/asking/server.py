@@ -22,6 +22,7 @@ from pipeline.errors import InputError
 REQUEST_SECONDS = 60.0  # in which a request must have arrived
 CONNECTIONS_PER_CLIENT = 32
 CONNECTIONS = 256
+UPLOAD_MIB = 32
 UPLOADS_HELD = 8  # times the largest upload: memory for requests that are being received
 THREADS = 12  # more than pictures are asked about at once: the page itself is always answered
 
