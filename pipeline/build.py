@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import flags
@@ -25,6 +26,8 @@ from pipeline.terminal.progress import Progress
 from pipeline.terminal.streams import say
 from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
+from pipeline.workers.runner import Runner
+from pipeline.workers.step import Step
 
 
 @command(RESUMES)
@@ -43,6 +46,7 @@ def build(settings: Settings) -> list[Contract]:
     preload("pipeline.phases")
     from pipeline import (
         card,
+        claim,
         phases,
         seal,
         summary,  # a third of a second, in the meantime
@@ -51,12 +55,11 @@ def build(settings: Settings) -> list[Contract]:
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data_dir = _data_dir(settings)
-        with Apart() as conductor:
-            conductor.begin(phases.prepare, settings, scratch)  # while files are found
-            found = apart(phases.find, settings, data_dir, scratch)
+        with Runner(settings.workers, settings.beam, scratch) as runner:  # which imports Beam while files are found
+            found = apart(phases.lay_out_survey, settings, data_dir, scratch)
             for note in found.notes:
                 say(f"note: {note}")
-            conductor.call(phases.perform, "survey", phases.SURVEY, found.jobs, settings, found.files, found.known)
+            _perform("survey", phases.SURVEY, found.jobs, runner, found.files, found.known)
             planned = apart(phases.make_plan, settings, scratch)
             if settings.dry_run:
                 say(planned.dry_run)
@@ -65,9 +68,9 @@ def build(settings: Settings) -> list[Contract]:
                 say(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
             writing = time.monotonic()
             try:
-                conductor.call(phases.perform, "write", phases.WRITE, planned.jobs, settings, planned.paintings)
+                _perform("write", phases.WRITE, planned.jobs, runner, planned.paintings)
             except MorelliError:
-                apart(phases.tidy, settings)
+                claim.tidy([files.join(settings.output_dir, scheme.name, VERSION) for scheme in settings.schemes])
                 raise
             rate = planned.paintings / (time.monotonic() - writing)
         if planned.jobs:
@@ -84,6 +87,13 @@ def build(settings: Settings) -> list[Contract]:
     say(built)
     say(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
     return contracts
+
+
+def _perform(what: str, step: Step, jobs: Sequence[str], runner: Runner, paintings: int, done: int = 0) -> None:
+    """Runs a step on its jobs, and shows how far it is; `done` of all `paintings` need no job."""
+    with Progress(what, paintings) as progress:
+        progress.add(done)
+        runner.run(step, jobs, lambda result: progress.add(result["paintings"]))
 
 
 def _data_dir(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from pipeline.dataset.contract import SPLITS, Encoding
 from pipeline.dataset.schemes import SCHEMES, Scheme
 from pipeline.errors import InputError
 from pipeline.storage.files import is_remote
-from pipeline.workers.jobs import import_beam
+from pipeline.workers.beam import import_beam
 
 DESCRIPTION = """\
 Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.

@@ -1,8 +1,8 @@
-"""What a build does, phase by phase, in processes of their own (see `processes.Apart`).
+"""What a build decides, phase by phase, each in a process of its own (see `processes.apart`).
 
-Finding, planning and describing look at all paintings at once, and each takes with it what it held; surveying and
-writing share a process that holds Beam, and start workers. While workers are up, no process knows more than the names
-of their jobs: memory does not grow with the number of paintings. Phases hand over through a scratch folder.
+Finding, planning and describing look at all paintings at once, and each takes with it what it held. While workers are
+up, no process knows more than the names of their jobs: memory does not grow with the number of paintings. Phases hand
+over through a scratch folder.
 """
 
 from __future__ import annotations
@@ -10,35 +10,30 @@ from __future__ import annotations
 import json
 import pickle
 import platform
-import tempfile
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from pipeline import flags, plan, seal, shards, summary, survey
-from pipeline.dataset.contract import CONTRACT_FILE, FORMAT, VERSION, Contract, Encoding
+from pipeline.claim import claim_folders
+from pipeline.dataset.contract import VERSION, Contract, Encoding
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, by_reason, rejects_table
 from pipeline.dataset.schemes import Scheme
-from pipeline.errors import DatasetError, InputError
+from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures import likeness
 from pipeline.plan import Plan
-from pipeline.shards import BUILD_FOLDER, Target
+from pipeline.shards import Target
 from pipeline.storage import files
-from pipeline.terminal.progress import Progress
-from pipeline.workers import jobs
-from pipeline.workers.processes import preload
+from pipeline.workers.step import Step
 
-PLAN_FILE = "plan.json"
 RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md
 PNG_SHARE = 0.75  # of raw, for a guess at shard sizes before there is a record
 JPEG_SHARE = 0.25
-SURVEY = jobs.Step(survey.survey_batch)
-WRITE = jobs.Step(shards.write_lot, shards.finish_lot)
+SURVEY = Step(survey.survey_batch)
+WRITE = Step(shards.write_lot, shards.finish_lot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +60,7 @@ class Planned:
     dry_run: str = ""
 
 
-def find(settings: Settings, data_dir: str, scratch: Path) -> Found:
+def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     """Lists the gallery, and lays out the survey of those of its files that no earlier one has seen.
 
     Raises:
@@ -104,12 +99,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     if settings.dry_run:
         return Planned(dry_run=summary.dry_run(paintings, targets, rejects, settings.workers, settings.max_pixels))
     abouts = [_about(settings, found.root, target, paintings) for target in targets]
-    # All folders are looked at before the first is touched.
-    ours = [_is_ours(*pair, settings.overwrite) for pair in zip(targets, abouts, strict=True)]
-    for target, about, keep in zip(targets, abouts, ours, strict=True):
-        if not keep:
-            files.remove_tree(target.folder)
-        _claim(target, about)
+    claim_folders(targets, abouts, settings.overwrite)
     (scratch / "plan").write_bytes(pickle.dumps((paintings, targets, abouts, rejects)))
     job_paths, count, missing = [], 0, 0
     for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
@@ -119,40 +109,6 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         missing += sum(len(wanted["shards"]) for wanted in job["targets"])
     total = sum(sum(target.shards.values()) for target in targets)
     return Planned(tuple(job_paths), count, total, total - missing)
-
-
-def prepare(settings: Settings, scratch: Path) -> None:
-    """Starts to import what `perform` and its workers need, ahead of them: that takes a second."""
-    tempfile.tempdir = str(scratch)  # Beam leaves folders behind where its process is ended
-    preload(survey.__name__, shards.__name__)
-    threading.Thread(target=jobs.prepare, args=(settings.beam,), daemon=True).start()
-
-
-def perform(
-    what: str, step: jobs.Step, job_paths: Sequence[str], settings: Settings, paintings: int, done: int = 0
-) -> None:
-    """Runs a step on its jobs, and shows how far it is.
-
-    Args:
-      what: name of the phase.
-      step, job_paths: as for jobs.run.
-      settings: where and on how many workers.
-      paintings: how many there are in all.
-      done: how many of them need no job.
-
-    Raises:
-      MorelliError: of the first job that failed.
-    """
-    with Progress(what, paintings) as progress:
-        progress.add(done)
-        jobs.run(step, job_paths, settings.workers, settings.beam, lambda result: progress.add(result["paintings"]))
-
-
-def tidy(settings: Settings) -> None:
-    """Removes what a build that failed left half-written: it may be the disk that is full."""
-    with suppress(OSError):  # it may be gone, too; what failed is said already, and the next build tidies first
-        for scheme in settings.schemes:
-            _remove_half_written(files.join(settings.output_dir, scheme.name, VERSION))
 
 
 def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
@@ -262,47 +218,3 @@ def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -
             "apache-beam": metadata.version("apache-beam"),
         },
     }
-
-
-def _is_ours(target: Target, about: dict[str, object], overwrite: bool) -> bool:
-    """Whether a dataset's folder is new, or of this build; False where it is of another that may be deleted.
-
-    Raises:
-      DatasetError: it is of another that may not be deleted, or holds something else.
-    """
-    there = files.sizes(target.folder)
-    if PLAN_FILE in files.sizes(files.join(target.folder, BUILD_FOLDER)):
-        other = json.loads(files.read(files.join(target.folder, BUILD_FOLDER, PLAN_FILE)))
-        if other["fingerprint"] != target.fingerprint or other["format"] != FORMAT:
-            changed = [
-                f"{key} was {other['about'].get(key)}, now {value}"
-                for key, value in about.items()
-                if key not in ("command", "versions") and other["about"].get(key) != value
-            ]
-            if not overwrite:
-                raise DatasetError(
-                    f"{target.folder} holds another build ({'; '.join(changed) or 'the paintings have changed'}). "
-                    "Pass --overwrite to delete it, or another --output_dir to keep both."
-                )
-            return False
-    elif there:
-        if not (overwrite and CONTRACT_FILE in there):
-            raise DatasetError(
-                f"{target.folder} is not empty, and holds no build that could go on. "
-                "Empty it yourself, or pass another --output_dir."
-            )
-        return False
-    return True
-
-
-def _claim(target: Target, about: dict[str, object]) -> None:
-    """Makes a dataset's folder this build's, without what a killed one left half-written in it."""
-    _remove_half_written(target.folder)
-    content = {"format": FORMAT, "fingerprint": target.fingerprint, "about": about}
-    plan_path = files.join(target.folder, BUILD_FOLDER, PLAN_FILE)
-    files.write(plan_path, [json.dumps(content, ensure_ascii=False, indent=1).encode()])
-
-
-def _remove_half_written(folder: str) -> None:
-    files.remove_temporary(folder)
-    files.remove_temporary(files.join(folder, BUILD_FOLDER, "receipts"))

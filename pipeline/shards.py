@@ -23,6 +23,7 @@ from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
 from pipeline.plan import Plan, Work, keyed_order, shard_range
 from pipeline.storage import files
 
+RECEIPTS = "receipts"
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
 
 
@@ -234,7 +235,7 @@ class _Writer:
 
 def receipt_path(folder: str, shard: str) -> str:
     """Where the receipt of a shard lies."""
-    return files.join(folder, BUILD_FOLDER, "receipts", shard + ".json")
+    return files.join(folder, BUILD_FOLDER, RECEIPTS, shard + ".json")
 
 
 def read_receipt(folder: str, shard: str) -> Receipt:
@@ -251,7 +252,7 @@ def read_receipt(folder: str, shard: str) -> Receipt:
 def finished(target: Target, split: str) -> dict[str, Receipt]:
     """The shards of a split that need not be written again: whole, and with a receipt of this very dataset."""
     found = files.sizes(target.folder)
-    receipts = files.sizes(files.join(target.folder, BUILD_FOLDER, "receipts"))
+    receipts = files.sizes(files.join(target.folder, BUILD_FOLDER, RECEIPTS))
     done = {}
     for index in range(target.shards[split]):
         name = shard_filename(target.scheme, split, index, target.shards[split])

@@ -1,0 +1,122 @@
+"""Beam, which deals the jobs out: on this machine to our own workers, or on any runner to the workers it has.
+
+What Beam carries are file names alone, a few bytes an element, so that no runner ever has a painting, or a list of
+paintings, in a shuffle. All functions here but `is_local` import Beam, and run in a process of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MorelliError
+from pipeline.workers.local import hand_in
+from pipeline.workers.step import Step
+
+# Beam imports these wherever they are installed; file names can do without clients of other stores and data frames.
+_NOT_FOR_NAMES = ("azure", "boto3", "google.cloud", "hdfs", "pandas", "pyarrow", "pymongo")
+
+
+def is_local(beam_flags: Sequence[str]) -> bool:
+    """Whether worker processes of ours do the jobs; said without Beam, which takes a second and more to import."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--runner", default="DirectRunner")
+    parser.add_argument("--direct_running_mode", default="in_memory")
+    named, _ = parser.parse_known_args(list(beam_flags))
+    return named.runner in ("DirectRunner", "FnApiRunner") and named.direct_running_mode == "in_memory"
+
+
+class _Hidden:
+    """Lets imports of modules fail as if they were not installed; goes to the front of `sys.meta_path`."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if any(name == hidden or name.startswith(f"{hidden}.") for hidden in _NOT_FOR_NAMES):
+            raise ModuleNotFoundError(f"{name} is not for carrying file names", name=name)
+
+
+def import_beam() -> Any:
+    """apache_beam, without its warnings on import that this or that cloud's client is not installed."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam
+    finally:
+        logging.disable(level)
+    return apache_beam
+
+
+def import_runner() -> Any:
+    """The local runner's class.
+
+    Not by its name "DirectRunner": Beam would first try to fetch another one.
+    """
+    import_beam()
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+    return FnApiRunner
+
+
+def prepare(beam_flags: Sequence[str], scratch: Path | None = None) -> None:
+    """Imports what `deal` or `run_on_its_workers` needs: that takes a second.
+
+    In a process that only deals jobs out on this machine, Beam is left without clients of clouds and without data
+    frames, for as long as the process lives: half a second and 100 MiB less than the whole.
+    """
+    if scratch is not None:
+        tempfile.tempdir = str(scratch)  # what Beam leaves behind where its process is ended
+    if is_local(beam_flags):
+        sys.meta_path.insert(0, _Hidden())
+        import_runner()
+    else:
+        import_beam()
+
+
+def deal(address: str, jobs: Sequence[str], threads: int, beam_flags: Sequence[str]) -> None:
+    """Has Beam's local runner hand in every job at a desk of this machine, in several threads."""
+    runner = import_runner()
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+    options = PipelineOptions(list(beam_flags))
+    direct = options.view_as(DirectOptions)
+    direct.direct_running_mode = "multi_threading"
+    direct.direct_num_workers = threads
+    _execute(import_beam().Pipeline(runner(), options), jobs, hand_in, address)
+
+
+def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str]) -> None:
+    """Runs a step on every job, on whatever workers the runner of the flags has.
+
+    Raises:
+      MorelliError: of the first job that failed with one, or a sentence about the runner.
+    """
+    beam = import_beam()
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
+
+    options = PipelineOptions(list(beam_flags))
+    options.view_as(DirectOptions).direct_num_workers = workers
+    runner = options.view_as(StandardOptions).runner
+    try:
+        _execute(beam.Pipeline(runner=runner or import_runner()(), options=options), jobs, _perform, step)
+    except MorelliError:
+        raise
+    except Exception as error:  # every runner has its own
+        raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from None
+
+
+def _perform(job: str, step: Step) -> None:
+    step.finish(step.work(job))
+
+
+def _execute(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> None:
+    beam = import_beam()
+    # Create shuffles, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
+    _ = pipeline | beam.Create(list(jobs), reshuffle=True) | beam.Map(function, argument)
+    result = pipeline.run()
+    state = result.wait_until_finish()
+    if state not in (None, "DONE"):
+        raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")

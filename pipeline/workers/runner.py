@@ -1,0 +1,57 @@
+"""Runs steps on many small jobs. A job whose result is there already is not run again: so a killed build resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Self
+
+from pipeline.workers import beam
+from pipeline.workers.local import Desk, LocalWorkers
+from pipeline.workers.processes import Apart
+from pipeline.workers.step import Result, Step
+
+THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
+
+
+class Runner:
+    """Our own workers with Beam's local runner to deal to them, or the runner that the flags name; for `with`.
+
+    Beam is in a process of its own, which imports it while whoever asks does something else.
+    """
+
+    def __init__(self, workers: int, beam_flags: Sequence[str] = (), scratch: Path | None = None) -> None:
+        """No --runner among the flags, or DirectRunner, means this machine with so many `workers`.
+
+        `scratch` is a folder for what Beam leaves behind where its process is ended.
+        """
+        self._workers, self._flags, self._scratch = workers, tuple(beam_flags), scratch
+        self._beam = Apart()
+
+    def __enter__(self) -> Self:
+        self._beam.__enter__().begin(beam.prepare, self._flags, self._scratch)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._beam.__exit__(kind, error, trace)
+
+    def run(self, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None] = lambda result: None) -> None:
+        """Runs a step on every job.
+
+        Args:
+          step: what is done with each.
+          jobs: paths of job files that the workers can read.
+          on_done: called with each job's result, one at a time; only of our own workers.
+
+        Raises:
+          MorelliError: of the first job that failed with one, or a sentence about the runner.
+        """
+        if not jobs:
+            return
+        if not beam.is_local(self._flags):
+            self._beam.call(beam.run_on_its_workers, step, tuple(jobs), self._workers, self._flags)
+            return
+        with LocalWorkers(self._workers, step, jobs, on_done) as workers, Desk(workers.perform) as desk:
+            threads = min(self._workers * THREADS_PER_WORKER, len(jobs))
+            self._beam.call(beam.deal, desk.address, tuple(jobs), threads, self._flags)
+        workers.check()
