@@ -7,11 +7,13 @@ Run the same command again to go on from where it stopped. `--help` says what ea
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.streams import complain, say
 from trainer import config as flags_of_config
@@ -45,12 +47,13 @@ def run(config: Config) -> None:
     from trainer.training.loop import train
 
     folder = RunFolder(config.run_dir)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    throughput, is_chief = train(config, folder, dataset)
-    if not is_chief:
-        return
-    results = evaluate_run(folder, dataset, config.batch_size, throughput)
-    report = write_report(folder)
+    alone = config.strategy != "multiworker"  # whose machines share the folder
+    with exclusive(folder.path, "Another trainer.main", "--run_dir") if alone else nullcontext():
+        throughput, is_chief = train(config, folder, dataset)
+        if not is_chief:
+            return
+        results = evaluate_run(folder, dataset, config.batch_size, throughput)
+        report = write_report(folder)
     say(table(results, "test"))
     say(f"Results: {folder.results}\nReport:  {report}")
 

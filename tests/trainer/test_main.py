@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
+from pipeline.storage.lock import LOCK_FILE, exclusive
+from tests.datasets import make_dataset
+from trainer import main
 from trainer.config import FLAGS, TYPES, Config, define_flags, differences
 from trainer.main import config_from_flags
 from trainer.network.backbones import BACKBONES
@@ -121,3 +124,18 @@ def test_only_a_constant_schedule_can_be_prolonged() -> None:
     assert differences(config().identity(), config(epochs=60).identity()) == ["epochs was 30, now 60"]
     constant = {"schedule": "constant"}
     assert not differences(config(**constant).identity(), config(**constant, epochs=60).identity())
+
+
+def test_a_second_trainer_is_kept_out_of_a_runs_folder(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "dataset")
+    with exclusive(tmp_path / "run"), pytest.raises(StorageError, match=r"Another trainer\.main .* another --run_dir"):
+        main.run(config(dataset_dir=str(dataset), run_dir=str(tmp_path / "run")))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK_FILE]
+
+
+def test_a_file_in_place_of_a_runs_folder_is_a_sentence(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "dataset")
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(StorageError, match=r"Nothing can be written to .* as --run_dir"):
+        main.run(config(dataset_dir=str(dataset), run_dir=str(tmp_path / "run")))
+    assert (tmp_path / "run").read_text() == "mine"

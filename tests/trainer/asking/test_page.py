@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 from markupsafe import escape
 from PIL import Image
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.test import TestResponse
 
@@ -233,4 +234,5 @@ def test_the_page_works_without_scripts(address: str, training_file: Path, tmp_p
         page.get(address)
         page.find_element("css selector", "input[type=file]").send_keys(str(training_file))
         page.find_element("css selector", "button.ask").click()
-        assert "The nearest training paintings" in page.find_element("id", "answer").text
+        wait = WebDriverWait(page, 60, ignored_exceptions=[StaleElementReferenceException])  # one page goes, one comes
+        assert wait.until(lambda page: "The nearest training paintings" in page.find_element("id", "answer").text)
