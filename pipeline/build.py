@@ -42,7 +42,7 @@ def build(settings: Settings) -> list[Contract]:
     Raises:
       MorelliError: a sentence that says what is wrong and what to do.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     preload("pipeline.phases")
     from pipeline import (
         card,
@@ -85,7 +85,7 @@ def build(settings: Settings) -> list[Contract]:
         for folder, contract in zip(folders, contracts, strict=True):
             apart(seal.seal, folder, contract)
     say(built)
-    say(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - begun))
+    say(summary.ending(settings, contracts, rate, memory.mib, time.monotonic() - started))
     return contracts
 
 

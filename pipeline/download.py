@@ -1,7 +1,7 @@
 """python -m pipeline.download --output=DIR: fetches the reference paintings from Kaggle.
 
 kagglehub (an optional dependency) downloads, shows progress and resumes. It is given a cache inside DIR rather than its
-own `output_dir`, which after a broken download refuses to go on ("output_dir is not empty").
+own `output_dir`, which after a broken download refuses to resume ("output_dir is not empty").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CACHE = ".kagglehub"  # within the output folder: finished files are then rename
 
 
 def download(output: Path) -> Path:
-    """Fetches the reference set; goes on where an earlier call broke off.
+    """Fetches the reference set; resumes where an earlier call broke off.
 
     Args:
       output: a new or empty folder, or one that an earlier call left.
@@ -53,9 +53,9 @@ def download(output: Path) -> Path:
             path.rename(output / path.name)
         shutil.rmtree(cache)
     except OSError as error:
-        advice = "Free some 5 GB" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Mend that"
+        advice = "Free some 5 GB" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Fix that"
         raise InputError(
-            f"{output} cannot be written: {error}. {advice}, and run the same command again: it goes on."
+            f"{output} cannot be written: {error}. {advice}, and run the same command again: it resumes."
         ) from error
     return output
 
@@ -75,7 +75,7 @@ def _fetch(cache: Path) -> Path:
     except requests.RequestException as error:  # no name, no route, a proxy's refusal, or a connection that broke
         raise InputError(
             f"Kaggle cannot be reached, or the connection broke ({type(error).__name__}). Check the network and run "
-            f"the same command again: it goes on where it stopped. {BY_HAND}"
+            f"the same command again: it resumes where it stopped. {BY_HAND}"
         ) from error
     except OSError:
         raise
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline.download",
         description=f"Fetches Kaggle's {DATASET}: 50 artists, 8,446 paintings, 2.3 GB. Interrupted, the same command "
-        "goes on where it stopped. Needs pip install kagglehub.",
+        "resumes where it stopped. Needs pip install kagglehub.",
         epilog=BY_HAND,
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="folder to put images/ and artists.csv into")

@@ -222,7 +222,7 @@ class _Writer:
                 yield self._frames[index]
 
         path = files.join(self._folder, name)
-        temporary = files.begin(path, pieces())
+        temporary = files.start(path, pieces())
         shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
         receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
         content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)

@@ -17,7 +17,7 @@ class InterruptedRunError(MorelliError):
     def __init__(self, step: int, path: Path, signal: int) -> None:
         super().__init__(
             f"Stopped by signal {int(signal)} after step {step}; {path} holds the state. "
-            "Run the same command again to go on."
+            "Run the same command again to resume."
         )
         self.signal = int(signal)
 

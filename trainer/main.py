@@ -1,6 +1,6 @@
 """python -m trainer.main --flagfile=trainer/recipes/quickstart.flags: train, evaluate, report.
 
-Run the same command again to go on from where it stopped. `--help` says what each flag does and when to turn it;
+Run the same command again to resume from where it stopped. `--help` says what each flag does and when to turn it;
 `--flagfile=FILE` reads flags from a file, one a line, and later flags win over it.
 """
 

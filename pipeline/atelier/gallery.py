@@ -3,7 +3,7 @@
     python -m pipeline.atelier --output=gallery --paintings=480
 
 writes Kaggle's layout: `artists.csv` and `images/images/<Artist_Name>/<Artist_Name>_<n>.jpg`. A painting is a function
-of (seed, painter, index) alone, so that paintings are made in parallel and a killed run goes on where it was. The same
+of (seed, painter, index) alone, so that paintings are made in parallel and a killed run resumes where it was. The same
 seed gives the same files byte for byte with the same numpy and Pillow on the same kind of processor.
 """
 

@@ -57,7 +57,7 @@ def write(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
       OSError: a fault of another file system.
     """
     path = os.fspath(path)
-    finish(path, begin(path, pieces))
+    finish(path, start(path, pieces))
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -65,7 +65,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write(path, [text.encode("utf-8", "backslashreplace")])
 
 
-def begin(path: str, pieces: Iterable[bytes]) -> str:
+def start(path: str, pieces: Iterable[bytes]) -> str:
     """The longer half of `write`, which raises what `write` does: all bytes under a temporary name.
 
     Returns:

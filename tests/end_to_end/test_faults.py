@@ -160,21 +160,32 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
 
 
-def test_ctrl_c_ends_all_processes_with_one_sentence_and_the_build_goes_on(gallery, undisturbed, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "send", "status"),
+    [(signal.SIGINT, os.killpg, 130), (signal.SIGHUP, os.killpg, 129), (signal.SIGTERM, os.kill, 143)],
+    ids=["Ctrl-C, which a terminal sends to all", "a lost terminal", "a scheduler"],
+)
+def test_a_signal_ends_all_processes_with_one_sentence_and_the_build_resumes(
+    gallery, undisturbed, tmp_path, tmp_path_factory, number, send, status
+):
+    scratch = tmp_path_factory.mktemp("scratch")
     process = subprocess.Popen(
         builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS),
         cwd=builds.ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
         start_new_session=True,
     )
     assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    send(process.pid, number)
     _, stderr = process.communicate(timeout=600)
-    assert process.returncode == 130
-    assert "The same command resumes from here" in stderr
+    assert process.returncode == status
+    assert stderr.splitlines()[-1].endswith("The same command resumes from here.")
     assert "Traceback" not in stderr
+    assert "resource_tracker" not in stderr
+    assert list(scratch.iterdir()) == []
     deadline = time.monotonic() + 20
     while not descendants_gone(process):
         assert time.monotonic() < deadline, "workers outlived their build"

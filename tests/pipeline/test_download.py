@@ -111,7 +111,7 @@ def test_a_second_call_downloads_nothing(kaggle, tmp_path):
 def test_a_broken_download_goes_on_where_it_stopped(kaggle, tmp_path, capsys):
     kaggle.breaks_after = 3_000_000
     assert download.main([f"--output={tmp_path / 'art'}"]) == 1
-    assert "the same command again: it goes on where it stopped" in capsys.readouterr().err
+    assert "the same command again: it resumes where it stopped" in capsys.readouterr().err
     kaggle.breaks_after = None
     assert download.main([f"--output={tmp_path / 'art'}"]) == 0
     first, _, resumed = kaggle.ranges  # kagglehub asks for the whole, sees how much it has, and asks for the rest

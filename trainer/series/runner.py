@@ -46,7 +46,7 @@ class Experiment:
 
     @property
     def command(self) -> list[str]:
-        """That runs it, or goes on with it."""
+        """That runs it, or resumes it."""
         changes = {**self.recipe.changes, "dataset_dir": self.dataset_dir, "run_dir": self.run.path, "seed": self.seed}
         words = [f"--{name}={value}" for name, value in changes.items()]
         return [sys.executable, "-m", "trainer.main", f"--flagfile={self.recipe.path}", *words]
@@ -91,7 +91,7 @@ def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, sourc
     """Runs all that is not finished, keeps the tables in `runs` up to date, and returns the exit status.
 
     Raises:
-      MorelliError: nothing could be begun.
+      MorelliError: nothing could be started.
     """
     with (
         exclusive(runs, "Another trainer.experiments, or a run that one has left behind,", "--runs") as lock,
@@ -170,7 +170,7 @@ class Series:
         if error is None:
             run.clear_failure()
             self.progress.say(
-                f"{title}: run {number + 1} of {len(self.experiments)} begins (log: {experiment.run.log})"
+                f"{title}: run {number + 1} of {len(self.experiments)} starts (log: {experiment.run.log})"
             )
             error = self._train(number, experiment)
             if self.interrupts.signal:
@@ -187,9 +187,9 @@ class Series:
         return experiment.run.report.is_file() and is_complete(experiment.settings, fingerprint, before)
 
     def _train(self, number: int, experiment: Experiment) -> str | None:
-        begun, trained = time.monotonic(), seconds_trained(experiment.run)
+        started, trained = time.monotonic(), seconds_trained(experiment.run)
         error = launch(experiment.command, experiment.run.log, self.lock, self.interrupts, lambda: self._show(number))
-        took = time.monotonic() - begun
+        took = time.monotonic() - started
         if error is None:
             self.around.append(max(0.0, took - (seconds_trained(experiment.run) - trained)))
             self.progress.say(f"{experiment.title}: finished in {duration(took)}")

@@ -1,4 +1,4 @@
-"""One checkpoint, one file: everything a run needs to go on as if it had not stopped.
+"""One checkpoint, one file: everything a run needs to resume as if it had not stopped.
 
 The file is a NumPy archive (`numpy.load` opens it): one member per variable, and `state`, a JSON text. Each member
 carries its CRC-32 and the archive's directory stands at its end, so that a file cut short or altered does not load.
