@@ -7,15 +7,13 @@ over through a scratch folder.
 
 from __future__ import annotations
 
-import json
-import pickle
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import flags, plan, seal, shards, summary, survey
+from pipeline import flags, handover, plan, seal, shards, summary, survey
 from pipeline.claim import claim_folders
 from pipeline.dataset.contract import VERSION, Contract, Encoding
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, by_reason, rejects_table
@@ -67,9 +65,9 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
       InputError: there is nothing to build from.
     """
     found = find_gallery(data_dir, settings.manifest)
-    (scratch / "gallery").write_bytes(pickle.dumps(found))
-    job_paths, known = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
-    return Found(found.notes, tuple(job_paths), len(found.candidates), known)
+    handover.write_gallery(scratch, found)
+    todo = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
+    return Found((*found.notes, *todo.notes), todo.jobs, len(found.candidates), todo.known)
 
 
 def make_plan(settings: Settings, scratch: Path) -> Planned:
@@ -79,7 +77,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
       InputError: too many files cannot be read, or nothing is left to build from.
       DatasetError: a folder holds another build.
     """
-    found: Gallery = pickle.loads((scratch / "gallery").read_bytes())
+    found = handover.read_gallery(scratch)
     rows, rejects = _collect(settings, found)
     paintings = plan.make_plan(
         rows,
@@ -100,13 +98,13 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         return Planned(dry_run=summary.dry_run(paintings, targets, rejects, settings.workers, settings.max_pixels))
     abouts = [_about(settings, found.root, target, paintings) for target in targets]
     claim_folders(targets, abouts, settings.overwrite)
-    (scratch / "plan").write_bytes(pickle.dumps((paintings, targets, abouts, rejects)))
+    handover.write_plan(scratch, paintings, targets, abouts, rejects)
     job_paths, count, missing = [], 0, 0
     for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
         job_paths.append(files.join(jobs_folder(settings), name))
-        files.write(job_paths[-1], [json.dumps(job).encode()])
-        count += len(job["works"])
-        missing += sum(len(wanted["shards"]) for wanted in job["targets"])
+        files.write(job_paths[-1], [job.to_json()])
+        count += len(job.works)
+        missing += sum(len(wanted.shards) for wanted in job.targets)
     total = sum(sum(target.shards.values()) for target in targets)
     return Planned(tuple(job_paths), count, total, total - missing)
 
@@ -117,12 +115,13 @@ def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
     Raises:
       InputError: too many paintings that were sound when surveyed could not be read any more.
     """
-    paintings, targets, abouts, rejects = pickle.loads((scratch / "plan").read_bytes())
-    _check_losses(settings, paintings, targets, len(rejects) - len(paintings.rejects))
+    decided = handover.read_plan(scratch)
+    _check_losses(settings, decided.plan, decided.targets, len(decided.rejects) - len(decided.plan.rejects))
     contracts = [
-        seal.describe(target, paintings, rejects, about) for target, about in zip(targets, abouts, strict=True)
+        seal.describe(target, decided.plan, decided.rejects, about)
+        for target, about in zip(decided.targets, decided.abouts, strict=True)
     ]
-    return contracts, summary.built(paintings, targets, contracts, rejects)
+    return contracts, summary.built(decided.plan, decided.targets, contracts, decided.rejects)
 
 
 def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target], unreadable: int) -> None:

@@ -6,9 +6,7 @@ after it: a shard without a receipt is written again, and comes out with the sam
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +15,11 @@ from pipeline.dataset.contract import Encoding, Shard, shard_filename
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
 from pipeline.dataset.rejects import CHANGED, UNREADABLE, Reject
-from pipeline.dataset.schemes import Scheme, parse_scheme
+from pipeline.dataset.schemes import BY_NAME, Scheme
 from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
 from pipeline.plan import Plan, Work, keyed_order, shard_range
-from pipeline.storage import files
+from pipeline.storage import files, plain
 
 RECEIPTS = "receipts"
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
@@ -48,7 +46,56 @@ class Receipt:
     enlarged: int
 
 
-def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[tuple[str, dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class WantedShard:
+    """A shard to write: its name, and the positions in its lot of its first painting and of the one after its last."""
+
+    name: str
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedShards:
+    """The shards of one dataset that a lot is to leave."""
+
+    scheme: Scheme
+    encoding: Encoding
+    folder: str
+    fingerprint: str
+    shards: tuple[WantedShard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """A job: paintings, and the shards to make of them."""
+
+    seed: int
+    max_pixels: int
+    targets: tuple[WantedShards, ...]
+    works: tuple[Work, ...]
+
+    def to_json(self) -> bytes:
+        """The content of the job's file."""
+        return plain.to_json(self, BY_NAME)
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Lot:
+        """The inverse. Raises ValueError."""
+        return plain.from_json(cls, content, BY_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A shard under a temporary name; `receipt` is the content of its receipt's file."""
+
+    path: str
+    temporary: str
+    receipt_path: str
+    receipt: bytes
+
+
+def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[tuple[str, Lot]]:
     """The (name, job) of every lot that has a shard to write.
 
     A lot holds the paintings of one shard of the scheme that has fewest; the shards of the others nest in it.
@@ -69,24 +116,13 @@ def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterato
                     name = shard_filename(target.scheme, split, index, count)
                     start, stop = shard_range(len(works), index, count)
                     if name not in done[target.folder]:
-                        shards.append([name, start - first, stop - first])
+                        shards.append(WantedShard(name, start - first, stop - first))
                 if shards:
                     wanted.append(
-                        {
-                            "scheme": target.scheme.name,
-                            "encoding": target.encoding,
-                            "folder": target.folder,
-                            "fingerprint": target.fingerprint,
-                            "shards": shards,
-                        }
+                        WantedShards(target.scheme, target.encoding, target.folder, target.fingerprint, tuple(shards))
                     )
             if wanted:
-                job = {
-                    "seed": plan.seed,
-                    "max_pixels": max_pixels,
-                    "targets": wanted,
-                    "works": [dataclasses.astuple(work) for work in works[first:last]],
-                }
+                job = Lot(plan.seed, max_pixels, tuple(wanted), works[first:last])
                 yield f"{split}-{lot:05d}-of-{lots:05d}.job.json", job
 
 
@@ -101,16 +137,15 @@ def write_lot(job: str) -> dict[str, Any]:
     Raises:
       StorageError: the disk is full.
     """
-    lot = json.loads(files.read(job))
-    works = [Work(*fields) for fields in lot["works"]]
-    writers = [_Writer(target, lot["seed"]) for target in lot["targets"]]
-    for position, work in enumerate(works):
+    lot = Lot.from_json(files.read(job))
+    writers = [_Writer(target, lot.seed) for target in lot.targets]
+    for position, work in enumerate(lot.works):
         if wanting := [writer for writer in writers if writer.wants(position)]:
-            _add(work, wanting, lot["seed"], lot["max_pixels"])
+            _add(work, wanting, lot.seed, lot.max_pixels)
         for writer in writers:
             writer.write_if_last(position)
-    result = {"paintings": len(works), "written": [written for writer in writers for written in writer.written]}
-    if any(files.is_remote(target["folder"]) for target in lot["targets"]):
+    result = {"paintings": len(lot.works), "written": [written for writer in writers for written in writer.written]}
+    if any(files.is_remote(target.folder) for target in lot.targets):
         finish_lot(result)  # whoever waits for this worker may not know that file system
         result["written"] = []
     return result
@@ -122,9 +157,10 @@ def finish_lot(result: Mapping[str, Any]) -> None:
     Raises:
       StorageError: the disk is full.
     """
-    for path, temporary, receipt_address, receipt in result["written"]:
-        files.finish(path, temporary)
-        files.write(receipt_address, [receipt.encode()])
+    written: Written
+    for written in result["written"]:
+        files.finish(written.path, written.temporary)
+        files.write(written.receipt_path, [written.receipt])
 
 
 def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
@@ -186,21 +222,21 @@ class Source:
 class _Writer:
     """Collects the records of one scheme's current shard."""
 
-    def __init__(self, target: dict[str, Any], seed: int) -> None:
-        self.scheme = parse_scheme(target["scheme"])
-        self.encoding: Encoding = target["encoding"]
+    def __init__(self, target: WantedShards, seed: int) -> None:
+        self.scheme = target.scheme
+        self.encoding = target.encoding
         self.rejects: list[Reject] = []
-        self.written: list[tuple[str, str, str, str]] = []  # for `finish_lot`
-        self._folder = target["folder"]
-        self._fingerprint = target["fingerprint"]
-        self._shards = target["shards"]
+        self.written: list[Written] = []  # for `finish_lot`
+        self._folder = target.folder
+        self._fingerprint = target.fingerprint
+        self._shards = target.shards
         self._seed = seed
         self._frames: list[bytes] = []
         self._paintings = 0
         self._enlarged = 0
 
     def wants(self, position: int) -> bool:
-        return any(start <= position < stop for _, start, stop in self._shards)
+        return any(shard.first <= position < shard.stop for shard in self._shards)
 
     def add(self, frames: list[bytes], enlarged: bool) -> None:
         self._frames += frames
@@ -208,9 +244,9 @@ class _Writer:
         self._enlarged += enlarged
 
     def write_if_last(self, position: int) -> None:
-        for name, _, stop in self._shards:
-            if position == stop - 1:
-                self._write(name)
+        for shard in self._shards:
+            if position == shard.stop - 1:
+                self._write(shard.name)
 
     def _write(self, name: str) -> None:
         order = sorted(range(len(self._frames)), key=lambda index: keyed_order(self._seed, f"{name}/{index}"))
@@ -225,8 +261,7 @@ class _Writer:
         temporary = files.start(path, pieces())
         shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
         receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
-        content = json.dumps(dataclasses.asdict(receipt), ensure_ascii=False)
-        self.written.append((path, temporary, receipt_path(self._folder, name), content))
+        self.written.append(Written(path, temporary, receipt_path(self._folder, name), plain.to_json(receipt)))
         self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
 
 
@@ -238,15 +273,12 @@ def receipt_path(folder: str, shard: str) -> str:
     return files.join(folder, BUILD_FOLDER, RECEIPTS, shard + ".json")
 
 
-def read_receipt(folder: str, shard: str) -> Receipt:
-    """Raises OSError, ValueError, KeyError or TypeError where it is missing or not a receipt."""
-    content = json.loads(files.read(receipt_path(folder, shard)))
-    return Receipt(
-        Shard(**content["shard"]),
-        content["fingerprint"],
-        tuple(Reject(**reject) for reject in content["rejects"]),
-        content["enlarged"],
-    )
+def _read_receipt(folder: str, shard: str) -> Receipt | None:
+    """The receipt of a shard; None where it is damaged: then the shard is written again."""
+    try:
+        return plain.from_json(Receipt, files.read(receipt_path(folder, shard)))
+    except ValueError:
+        return None
 
 
 def finished(target: Target, split: str) -> dict[str, Receipt]:
@@ -257,8 +289,8 @@ def finished(target: Target, split: str) -> dict[str, Receipt]:
     for index in range(target.shards[split]):
         name = shard_filename(target.scheme, split, index, target.shards[split])
         if name in found and f"{name}.json" in receipts:
-            receipt = read_receipt(target.folder, name)
-            if receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:
+            receipt = _read_receipt(target.folder, name)
+            if receipt and receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:
                 done[name] = receipt
     return done
 

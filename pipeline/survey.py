@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,12 @@ from pipeline.dataset.rejects import UNREADABLE, Reject
 from pipeline.gallery.find import Candidate
 from pipeline.pictures import likeness
 from pipeline.pictures.decode import ImageError, decode
-from pipeline.storage import files
+from pipeline.storage import files, plain
 
-FORMAT = 2
+FORMAT = 3  # of the rows that are kept
 BATCH = 32  # files a job looks at
 JOBS = "jobs"
+ROWS_FILE = "rows.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,23 @@ class Row:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """What is left to look at: paths of jobs, how many files need none, and sentences for the user."""
+
+    jobs: tuple[str, ...]
+    known: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Files to look at, and the pixels above which one is rejected before it is decoded."""
+
+    candidates: tuple[Candidate, ...]
+    max_pixels: int
+
+
 def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     """The row of a file with these bytes."""
     row = Row(candidate.path, candidate.artist, candidate.bytes, candidate.modified)
@@ -67,44 +85,42 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
 
 def survey_batch(job: str) -> dict[str, Any]:
     """The step of one job: looks at a batch of files and writes their rows beside the job."""
-    work = json.loads(files.read(job))
+    work = plain.from_json(Job, files.read(job))
     rows = []
-    for fields in work["candidates"]:
-        candidate = Candidate(*fields)
+    for candidate in work.candidates:
         try:
-            row = look_at(candidate, files.read(candidate.path), work["max_pixels"])
+            row = look_at(candidate, files.read(candidate.path), work.max_pixels)
         except OSError as error:
-            row = Row(**dataclasses.asdict(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
-        rows.append(dataclasses.astuple(row))
-    files.write(_result_path(job), [json.dumps(rows).encode()])
+            row = Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
+        rows.append(row)
+    plain.write_lines(_result_path(job), rows)
     return {"paintings": len(rows)}
 
 
-def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> tuple[list[str], int]:
+def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> Todo:
     """Writes the jobs that look at all candidates, those of an earlier survey excepted.
 
     Args:
       candidates: files that may be paintings.
       folder: where rows are kept, for this gallery and this pixel limit.
       max_pixels: larger pictures are rejected before they are decoded.
-
-    Returns:
-      (paths of the jobs, how many candidates need no job)
     """
-    # A reject is looked at again: the permission or the network that failed may have been mended.
-    known = {_state(row) for row in _read_rows(folder) if not row.reason}
+    # A reject is looked at again: the permission or the network that failed may have been fixed.
+    notes: list[str] = []
+    known = {_state(row) for row in _read_rows(folder, notes) if not row.reason}
     todo = []
     total = 0
     for total, candidate in enumerate(candidates, 1):  # noqa: B007
         if _state(candidate) not in known:
             todo.append(candidate)
     batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
-    return [_write_job(folder, batch, max_pixels) for batch in batches], total - len(todo)
+    jobs = tuple(_write_job(folder, batch, max_pixels) for batch in batches)
+    return Todo(jobs, total - len(todo), tuple(notes))
 
 
 def collect(candidates: Iterable[Candidate], folder: str) -> tuple[list[Row], list[Reject]]:
     """The rows of paintings, and the rejects, when all jobs are done. Keeps them for the next survey."""
-    known = {_state(row): row for row in _read_rows(folder)}
+    known = {_state(row): row for row in _read_rows(folder, [])}
     rows = []
     for candidate in candidates:
         row = known[_state(candidate)]
@@ -131,28 +147,32 @@ def cache_folder(output_dir: str, data_dir: str, max_pixels: int) -> str:
 
 
 def _result_path(job: str) -> str:
-    return job.removesuffix(".job.json") + ".rows.json"
+    return job.removesuffix(".job.json") + f".{ROWS_FILE}"
 
 
 def _write_job(folder: str, batch: Sequence[Candidate], max_pixels: int) -> str:
-    content = json.dumps({"candidates": [dataclasses.astuple(some) for some in batch], "max_pixels": max_pixels})
-    name = hashlib.sha256(content.encode()).hexdigest()[:16]
-    path = files.join(folder, JOBS, f"{name}.job.json")
-    files.write(path, [content.encode()])
+    content = plain.to_json(Job(tuple(batch), max_pixels))
+    path = files.join(folder, JOBS, f"{hashlib.sha256(content).hexdigest()[:16]}.job.json")
+    files.write(path, [content])
     return path
 
 
-def _read_rows(folder: str) -> list[Row]:
-    """The rows of a finished survey, and of jobs that a killed one had finished."""
-    rows = []
-    if "rows.jsonl" in files.sizes(folder):
-        rows += [Row(*json.loads(line)) for line in files.read(files.join(folder, "rows.jsonl")).splitlines()]
-    for name in files.sizes(files.join(folder, JOBS)):
-        if name.endswith(".rows.json") and not name.startswith(files.TEMPORARY):
-            rows += [Row(*fields) for fields in json.loads(files.read(files.join(folder, JOBS, name)))]
-    return rows
+def _read_rows(folder: str, notes: list[str]) -> Iterator[Row]:
+    """The rows of a finished survey, and of jobs that a killed one had finished.
+
+    Of a damaged file, those before the damage, and a sentence added to `notes`: the others are made again.
+    """
+    jobs = files.join(folder, JOBS)
+    names = [name for name in files.sizes(jobs) if name.endswith(f".{ROWS_FILE}")]
+    kept = [files.join(jobs, name) for name in names if not name.startswith(files.TEMPORARY)]
+    if ROWS_FILE in files.sizes(folder):
+        kept.insert(0, files.join(folder, ROWS_FILE))
+    for path in kept:
+        try:
+            yield from plain.read_lines(path, Row)
+        except ValueError as error:
+            notes.append(f"{path} is damaged ({error}): the files that it lacks are looked at again")
 
 
 def _write_rows(folder: str, rows: Sequence[Row]) -> None:
-    lines = (json.dumps(dataclasses.astuple(row), ensure_ascii=False).encode() + b"\n" for row in rows)
-    files.write(files.join(folder, "rows.jsonl"), lines)
+    plain.write_lines(files.join(folder, ROWS_FILE), rows)

@@ -20,10 +20,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pipeline.dataset.contract import Artist
 from pipeline.dataset.rejects import MISSING, NO_ARTIST, TWO_ARTISTS, UNREADABLE, Reject
+from pipeline.dataset.schemes import is_scheme
 from pipeline.errors import InputError
 from pipeline.gallery import listing, names
 from pipeline.storage import files
@@ -39,7 +41,7 @@ _PICTURES = frozenset(
     )
 )
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")  # not "St. Jerome"
-_DATASET = re.compile(r"(?:^|/)(?:crop\d+x\d+|reshape\d+)/\d+\.\d+\.\d+/")  # what a build into this folder left
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _NUMBERED = re.compile(r"(?P<artist>.+)_\d+$")
 _NAMED = 10  # how many names a note spells out
 
@@ -190,9 +192,15 @@ def _extension(path: str) -> str:
 
 def _kind(path: str) -> str:
     """What a file is by its name, for a tally: "of a dataset", "hidden", or its extension."""
-    if _DATASET.search(path):
+    if _is_of_a_dataset(path):
         return "of a dataset"
     return "hidden" if path.rpartition("/")[2].startswith(".") else _extension(path)
+
+
+def _is_of_a_dataset(path: str) -> bool:
+    """Whether a file lies in what a build into this folder left."""
+    folders = path.split("/")[:-1]
+    return any(_VERSION.fullmatch(below) and is_scheme(above) for above, below in pairwise(folders))
 
 
 def _is_picture(path: str) -> bool:

@@ -36,7 +36,7 @@ def count(output: Path, pattern: str) -> int:
 STAGES: dict[str, Callable[[Path], bool]] = {
     "at once": lambda output: True,
     "while surveying": lambda output: count(output, ".survey/*/jobs/*.job.json") > 0,
-    "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.json") > 0,
+    "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.jsonl") > 0,
     "before the first shard": lambda output: count(output, ".jobs/*.json") > 0,
     "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
     "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.json") > 0,

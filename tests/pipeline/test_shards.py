@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +47,7 @@ def target(folder: Path, scheme: Scheme, made: plan.Plan, most: int = 8) -> Targ
 def write(made: plan.Plan, targets, folder: Path) -> int:
     count = 0
     for name, job in shards.make_lots(made, targets, 10**6):
-        files.write(str(folder / name), [json.dumps(job).encode()])
+        files.write(str(folder / name), [job.to_json()])
         result = shards.write_lot(str(folder / name))
         shards.finish_lot(result)
         count += result["paintings"]
@@ -82,7 +81,7 @@ def test_only_missing_shards_are_written_again_with_the_same_bytes(paintings, tm
     assert {scheme.name: contents(tmp_path / "out" / scheme.name) for scheme in SCHEMES} == before
 
 
-@pytest.mark.parametrize("fault", ["no receipt", "cut short", "receipt of another build"])
+@pytest.mark.parametrize("fault", ["no receipt", "cut short", "damaged receipt", "receipt of another build"])
 def test_a_shard_that_cannot_be_trusted_is_written_again(paintings, tmp_path, fault):
     made = target(tmp_path, SCHEMES[0], paintings)
     write(paintings, [made], tmp_path)
@@ -93,6 +92,8 @@ def test_a_shard_that_cannot_be_trusted_is_written_again(paintings, tmp_path, fa
         receipt.unlink()
     elif fault == "cut short":
         (Path(made.folder) / victim).write_bytes(before[victim][:-1])
+    elif fault == "damaged receipt":
+        receipt.write_text(receipt.read_text()[:-9])
     else:
         receipt.write_text(receipt.read_text().replace(made.fingerprint, "other"))
     assert write(paintings, [made], tmp_path) > 0

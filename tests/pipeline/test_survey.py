@@ -31,10 +31,10 @@ def candidate(path: Path, artist: str = "A") -> Candidate:
 def look(candidates, folder):
     """(rows, rejects, how many needed no look) of a survey."""
     candidates = tuple(candidates)
-    jobs, known = survey.prepare(candidates, str(folder / "cache"), 10**6)
-    for job in jobs:
+    todo = survey.prepare(candidates, str(folder / "cache"), 10**6)
+    for job in todo.jobs:
         survey.survey_batch(job)
-    return *survey.collect(candidates, str(folder / "cache")), known
+    return *survey.collect(candidates, str(folder / "cache")), todo.known
 
 
 def test_rows_say_what_files_hold_and_rejects_why_not(folder):
@@ -74,6 +74,22 @@ def test_jobs_that_a_killed_survey_finished_are_not_done_again(folder):
     assert files.sizes(str(folder / "cache" / "jobs")) == {}
 
 
+@pytest.mark.parametrize("damage", [b"", b"[1, 2]\n", b"\xff\n", b'{"path": "half'])
+def test_rows_that_are_damaged_are_made_again_and_a_note_says_so(folder, damage):
+    paths = [folder / f"{number}.png" for number in range(3)]
+    for path in paths:
+        Image.new("RGB", (40, 40), "red").save(path)
+    first, _, _ = look(map(candidate, paths), folder)
+    kept = folder / "cache" / survey.ROWS_FILE
+    whole = kept.read_bytes().splitlines(keepends=True)
+    kept.write_bytes(whole[0] + damage)
+    todo = survey.prepare([candidate(path) for path in paths], str(folder / "cache"), 10**6)
+    assert [survey.ROWS_FILE in note for note in todo.notes] == ([True] if damage else [])
+    again, _, known = look(map(candidate, paths), folder)
+    assert (again, known) == (first, 1)
+    assert kept.read_bytes() == b"".join(whole)
+
+
 def _as_nobody(job: str) -> None:
     if os.geteuid() == 0:  # root may read everything
         os.setgid(65534)
@@ -91,5 +107,5 @@ def test_a_file_that_may_not_be_read_is_a_reject(folder):
     process.start()
     process.join()
     assert process.exitcode == 0
-    (row,) = survey._read_rows(str(folder / "cache"))
+    (row,) = survey._read_rows(str(folder / "cache"), [])
     assert (row.reason, row.detail) == ("unreadable", "Permission denied")

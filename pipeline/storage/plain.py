@@ -1,0 +1,162 @@
+"""Dataclasses as plain data: JSON by the names of their fields, and back again with the type of every value checked.
+
+What is read this way can run no code, as a pickle can, and is of the shape that its dataclass says or not read at all.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pipeline.storage import files
+
+T = TypeVar("T")
+Named = tuple[tuple[type, Callable[[str], Any]], ...]  # types that are written as their `name`, and who reads it
+_Reader = Callable[[Any], Any]
+_WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+
+
+def dump(value: Any, named: Named = ()) -> Any:
+    """A value as dictionaries, lists, texts, numbers, booleans and None."""
+    if any(isinstance(value, kind) for kind, _ in named):
+        return value.name
+    if is_dataclass(value):
+        return {field.name: dump(getattr(value, field.name), named) for field in fields(value)}
+    if isinstance(value, tuple | list):
+        return [dump(each, named) for each in value]
+    if isinstance(value, Mapping):
+        return {key: dump(each, named) for key, each in value.items()}
+    return value
+
+
+def load(kind: type[T], value: Any, named: Named = ()) -> T:
+    """The inverse of `dump` for a value of a type. Raises ValueError that says where it is of another one."""
+    whole: Any = kind
+    return _reader(whole, named)(value)
+
+
+def to_json(value: Any, named: Named = ()) -> bytes:
+    """`dump`, as the content of a file. Names that are no Unicode survive it."""
+    return json.dumps(dump(value, named)).encode()
+
+
+def from_json(kind: type[T], content: bytes | str, named: Named = ()) -> T:
+    """The inverse of `to_json`. Raises ValueError where it is something else."""
+    return load(kind, parse(content), named)
+
+
+def parse(content: bytes | str) -> Any:
+    """JSON of any depth and content -> its value. Raises ValueError, and nothing else."""
+    try:
+        return json.loads(content, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def write_lines(path: str, values: Iterable[Any]) -> None:
+    """Writes a file of a line for each value. Raises as `files.write`."""
+    files.write(path, (to_json(value) + b"\n" for value in values))
+
+
+def read_lines(path: str, kind: type[T]) -> Iterator[T]:
+    """The inverse of `write_lines`. Raises OSError; ValueError at the first line that is something else."""
+    for line in io.BytesIO(files.read(path)):
+        yield from_json(kind, line)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+@functools.cache
+def _reader(kind: Any, named: Named) -> _Reader:
+    """What turns plain data into a value of a type."""
+    for special, read in named:
+        if kind is special:
+            return lambda value: read(_reader(str, ())(value))
+    if kind is Any:
+        return lambda value: value
+    if is_dataclass(kind):
+        return _dataclass_reader(kind, named)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return functools.partial(_choice, arguments)
+    if origin in (Union, UnionType):
+        return functools.partial(_either, [_reader(each, named) for each in arguments])
+    if origin is tuple and arguments[1:] == (...,):
+        return functools.partial(_many, _reader(arguments[0], named))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return functools.partial(_mapping, _reader(arguments[1], named))
+    if kind in _WORDS:
+        return functools.partial(_atom, kind)
+    raise TypeError(f"Expected a type that plain data can hold. Received {kind}.")
+
+
+def _dataclass_reader(kind: Any, named: Named) -> _Reader:
+    hints = get_type_hints(kind)
+    readers = {field.name: _reader(hints[field.name], named) for field in fields(kind)}
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _other("an object", value)
+        if value.keys() != readers.keys():
+            wrong = sorted(value.keys() ^ readers.keys())
+            raise ValueError(f"{wrong[0]!r} is {'missing' if wrong[0] in readers else 'unknown'}")
+        found = {}
+        for name, reader in readers.items():
+            try:
+                found[name] = reader(value[name])
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return kind(**found)
+
+    return read
+
+
+def _atom(kind: type, value: Any) -> Any:
+    if type(value) is kind:
+        return value
+    if kind is float and type(value) is int:
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    raise _other(_WORDS[kind], value)
+
+
+def _choice(choices: tuple[Any, ...], value: Any) -> Any:
+    if value not in choices:
+        raise _other(" or ".join(map(repr, choices)), value)
+    return value
+
+
+def _either(readers: list[_Reader], value: Any) -> Any:
+    for reader in readers[:-1]:
+        try:
+            return reader(value)
+        except ValueError:
+            continue
+    return readers[-1](value)
+
+
+def _many(reader: _Reader, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, list):
+        raise _other("a list", value)
+    return tuple(map(reader, value))
+
+
+def _mapping(reader: _Reader, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _other("an object", value)
+    return {name: reader(each) for name, each in value.items()}
+
+
+def _other(expected: str, value: Any) -> ValueError:
+    shown = repr(value)
+    return ValueError(f"expected {expected}, found {shown if len(shown) <= 60 else shown[:60] + '...'}")
