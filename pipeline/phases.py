@@ -209,6 +209,7 @@ def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -
         "dedup": settings.dedup,
         "encoding": target.encoding,
         "shard_mib": settings.shard_mib,
+        "max_pixels": settings.max_pixels,
         "command": flags.command(settings, data_dir, target.scheme, target.encoding),
         "versions": {
             "python": platform.python_version(),

@@ -22,6 +22,7 @@ from pipeline.storage import files
 from pipeline.storage.cells import escape
 from pipeline.terminal import streams
 from pipeline.terminal.command import command
+from trainer.run.expertise import MAX_PIXELS_HELP
 from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -107,8 +108,14 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
     return "\n".join([*lines, f"Map: {drawn}"] if drawn else lines)
 
 
-def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> int:
+def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None, max_pixels: int | None = None) -> int:
     """Answers on standard output. Returns how many pictures lack an answer, or a map that was asked for.
+
+    Args:
+      run: to ask.
+      arguments: files and folders.
+      map_dir: where to write maps; None for none.
+      max_pixels: as for `Attributor`.
 
     Raises:
       InputError, RunError: nothing can be answered.
@@ -118,7 +125,7 @@ def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None) -> i
     for argument in arguments:
         if not Path(argument).exists():
             raise InputError(f"There is no file or folder {argument}.")
-    attributor = Attributor(run)
+    attributor = Attributor(run, max_pixels)
     unreadable = unmapped = 0
     if map_dir is not None and not _is_folder(map_dir):
         map_dir, unmapped = None, 1
@@ -165,13 +172,14 @@ def main(argv: list[str] | None = None) -> None:
 
     flags.DEFINE_string("run_dir", None, "The run to ask.", required=True)
     flags.DEFINE_string("map", None, "Folder for maps: a PNG per picture, tinted by the artist each region speaks for.")
+    flags.DEFINE_integer("max_pixels", None, MAX_PIXELS_HELP, lower_bound=1)
 
     def run(arguments: list[str]) -> int:
         if len(arguments) < 2:
             raise app.UsageError("Expected pictures or folders: python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER")
         map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
         streams.pass_paths()
-        return int(predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir) > 0)
+        return int(predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir, flags.FLAGS.max_pixels) > 0)
 
     app.run(run, argv)
 

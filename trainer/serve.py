@@ -12,6 +12,7 @@ import sys
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import complain, say
 from trainer.asking.server import UPLOAD_MIB, listen
+from trainer.run.expertise import MAX_PIXELS_HELP
 from trainer.run.folder import RunFolder
 
 
@@ -26,13 +27,14 @@ def main(argv: list[str] | None = None) -> None:
     )
     flags.DEFINE_integer("port", 8000, "Port to listen on; 0 takes a free one.", lower_bound=0, upper_bound=65535)
     flags.DEFINE_integer("upload_mib", UPLOAD_MIB, "Larger uploads are refused.", lower_bound=1)
+    flags.DEFINE_integer("max_pixels", None, MAX_PIXELS_HELP, lower_bound=1)
 
     def run(_: list[str]) -> None:
         from trainer.asking.attributor import Attributor  # here: --help and a wrong flag answer before TensorFlow loads
         from trainer.asking.page import make_app
 
         asked, host, port = RunFolder(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
-        page = make_app(Attributor(asked), asked.name, host, flags.FLAGS.upload_mib)
+        page = make_app(Attributor(asked, flags.FLAGS.max_pixels), asked.name, host, flags.FLAGS.upload_mib)
         server = listen(host, port, page)
         if not is_loopback(server.effective_host):
             complain(

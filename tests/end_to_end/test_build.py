@@ -18,6 +18,7 @@ import pytest
 from pipeline.atelier import defects
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
+from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from pipeline.verify import verify
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
@@ -75,6 +76,11 @@ def test_the_summary_says_what_was_built_and_what_to_do_next(built):
     printed = (built / "printed.txt").read_text()
     for part in ("Étienne Vaudoré", "rejects: ", "1 truncated", "shards", "paintings/s", "peak memory", "trainer.main"):
         assert part in printed
+
+
+@pytest.mark.parametrize("dataset", [CROPS, RESHAPED])
+def test_a_dataset_says_how_large_its_pictures_could_be(built, dataset):
+    assert Dataset.open(built / dataset).contract.build["max_pixels"] == DEFAULT_MAX_PIXELS
 
 
 @pytest.mark.parametrize("dataset", [CROPS, RESHAPED])

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,19 @@ def test_cells_that_a_spreadsheet_would_run_are_escaped_and_read_back(
     assert all(cell.startswith("'") for cell in cells)
     assert [unescape(cell) for cell in cells] == names
     assert "\x1b" not in out
+
+
+def test_the_limit_of_the_build_is_the_runs_own_and_a_flag_sets_another(
+    judged_run: Path, odd_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    picture = odd_folder / "whole.jpg"
+    with Image.open(picture) as image:
+        pixels = image.width * image.height
+    run = RunFolder(shutil.copytree(judged_run, tmp_path / "run"))
+    run.write_expertise(replace(run.expertise, max_pixels=pixels - 1))
+    assert predict.predict(run, [str(picture)], None) == 1
+    assert f"the limit is {pixels - 1:,}" in capsys.readouterr().err
+    assert predict.predict(run, [str(picture)], None, pixels) == 0
 
 
 def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path, tmp_path: Path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from pipeline.dataset.contract import Contract
 from pipeline.dataset.example import encode_example
 from pipeline.pictures.crops import Crop, cut, encode, window
 from pipeline.pictures.decode import Painting, decode
-from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.asking.maps import Region, windows
 from trainer.data.parse import parse_batch
 from trainer.errors import RunError
@@ -71,18 +70,22 @@ class Attribution:
 class Attributor:
     """A run's model with all it takes to ask it about pictures.
 
+    Args:
+      run: to ask.
+      max_pixels: larger pictures are refused unopened; None: those larger than what the run was trained on could be.
+
     Raises:
       RunError: the run has not been trained and evaluated to its end.
     """
 
-    def __init__(self, run: RunFolder) -> None:
-        self.expertise = run.expertise
+    def __init__(self, run: RunFolder, max_pixels: int | None = None) -> None:
+        self.expertise = run.expertise if max_pixels is None else replace(run.expertise, max_pixels=max_pixels)
         self._references = References(run)
         self._model = load_model(run)
 
-    def open(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    def open(self, data: bytes) -> Picture:
         """Decodes the bytes of a picture file. Raises ImageError with what is wrong with them."""
-        return open_picture(data, self.expertise, max_pixels)
+        return open_picture(data, self.expertise)
 
     def attribute(self, picture: Picture) -> Attribution:
         """Names the likeliest artists of a picture, and the training paintings that are most like it."""
@@ -121,10 +124,10 @@ class Attributor:
         return found
 
 
-def open_picture(data: bytes, expertise: Expertise, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def open_picture(data: bytes, expertise: Expertise) -> Picture:
     """Decodes a picture as the builder did. Raises ImageError with what is wrong with its bytes."""
-    at_least = expertise.scheme.resolution
-    return Picture(decode(data, max_pixels=max_pixels, at_least=at_least), hashlib.sha256(data).hexdigest())
+    painting = decode(data, max_pixels=expertise.max_pixels, at_least=expertise.scheme.resolution)
+    return Picture(painting, hashlib.sha256(data).hexdigest())
 
 
 def records_of(picture: Picture, expertise: Expertise) -> dict[str, Any]:

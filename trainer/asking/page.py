@@ -78,12 +78,12 @@ def answer(attributor: Attributor, data: bytes) -> Answer:
         attribution,
         data_uri(picture.painting.image, SHOWN, QUALITY),
         drawn,
-        tuple((near, _seen(near)) for near in attribution.nearest),
+        tuple((near, _seen(near, attributor.expertise.max_pixels)) for near in attribution.nearest),
     )
 
 
-def _seen(reference: Reference) -> str:
-    found = thumbnail(Path(reference.path), reference.painting_id[:16])
+def _seen(reference: Reference, max_pixels: int) -> str:
+    found = thumbnail(Path(reference.path), reference.painting_id[:16], max_pixels)
     return found[0] if found else ""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
+from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
@@ -117,6 +118,7 @@ def learn(train: Paintings, validation: Paintings, contract: Contract) -> Expert
     temperature = calibration.fit_temperature(means, validation.labels)
     probabilities = calibration.calibrated(means, temperature)
     right = scores.Tally.of_paintings(validation).top1 > 0
+    max_pixels = contract.build.get("max_pixels")
     return Expertise(
         artists=contract.artists,
         training_paintings=tuple(np.bincount(train.labels, minlength=len(contract.artists)).tolist()),
@@ -126,6 +128,7 @@ def learn(train: Paintings, validation: Paintings, contract: Contract) -> Expert
         temperature=temperature,
         threshold=calibration.unsure_threshold(probabilities.max(axis=1), right),
         fingerprint=contract.fingerprint,
+        max_pixels=max_pixels if type(max_pixels) is int and max_pixels > 0 else DEFAULT_MAX_PIXELS,
     )
 
 

@@ -23,12 +23,13 @@ LONGEST_CROP = 64
 QUALITY = 70
 
 
-def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
+def thumbnail(path: Path, digest: str, max_pixels: int) -> tuple[str, tuple[int, int]] | None:
     """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
 
     Args:
       path: of the file.
       digest: the beginning, or all, of its hex sha256 when the dataset was built.
+      max_pixels: of a larger picture nothing is shown.
     """
     try:
         data = path.read_bytes()
@@ -37,7 +38,7 @@ def thumbnail(path: Path, digest: str) -> tuple[str, tuple[int, int]] | None:
     if not hashlib.sha256(data).hexdigest().startswith(digest):
         return None
     try:
-        painting = decode(data, at_least=LONGEST)
+        painting = decode(data, max_pixels=max_pixels, at_least=LONGEST)
     except ImageError:
         return None
     return data_uri(painting.image, LONGEST, QUALITY), (painting.width, painting.height)
@@ -51,17 +52,17 @@ class Likeness:
     patches: list[Patch] = field(default_factory=list)
 
 
-def likenesses(dataset: Dataset, split: str, wanted: Collection[str]) -> dict[str, Likeness]:
+def likenesses(dataset: Dataset, split: str, wanted: Collection[str], max_pixels: int) -> dict[str, Likeness]:
     """The pictures of some paintings of a split, by painting id.
 
     A painting whose file is still what it was when the dataset was built is one patch; of the others, those windows
-    are shown that the records hold.
+    are shown that the records hold. So they are of one with more than `max_pixels`.
     """
     found = {name: Likeness() for name in wanted}
     for row in dataset.paintings("painting_id", "path", "digest", split=split):
         if likeness := found.get(row["painting_id"]):
             likeness.file = Path(row["path"]).name
-            if seen := thumbnail(Path(row["path"]), row["digest"]):
+            if seen := thumbnail(Path(row["path"]), row["digest"], max_pixels):
                 uri, (width, height) = seen
                 likeness.patches.append(Patch((0, 0, width, height), uri))
     missing = {name for name, likeness in found.items() if not likeness.patches}

@@ -98,7 +98,9 @@ def _galleries(
     mistakes, hesitations = choose(tested, expertise)
     wanted = {choice.painting_id for choice in (*mistakes, *hesitations)}
     crops = _crops(run, wanted)
-    seen = likenesses(dataset, "test", wanted) if dataset else {name: Likeness() for name in wanted}
+    seen = (
+        likenesses(dataset, "test", wanted, expertise.max_pixels) if dataset else {name: Likeness() for name in wanted}
+    )
 
     def draw(choices: list[Choice]) -> list[Exhibit]:
         return [

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pipeline.dataset.contract import Artist, Encoding
 from pipeline.dataset.schemes import Scheme, parse_scheme
+from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
+
+MAX_PIXELS_HELP = (
+    "Refuse larger pictures unopened; one takes 3 bytes of memory for each pixel. Default: what the run's dataset was "
+    "built with."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,7 @@ class Expertise:
       temperature: makes scores probabilities (`calibration.calibrated`).
       threshold: the probability below which the attribution is "unsure"; None: it always is.
       fingerprint: of the dataset.
+      max_pixels: the dataset was built of pictures no larger; larger ones are refused unopened.
     """
 
     artists: tuple[Artist, ...]
@@ -31,6 +39,7 @@ class Expertise:
     temperature: float
     threshold: float | None
     fingerprint: str
+    max_pixels: int = DEFAULT_MAX_PIXELS  # of runs that do not say it
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -48,7 +57,7 @@ class Expertise:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Expertise:
         """The inverse of `to_dict`. Raises TypeError, ValueError or KeyError where it is something else."""
-        return cls(
+        found = cls(
             **{
                 **content,
                 "artists": tuple(Artist(**artist) for artist in content["artists"]),
@@ -56,3 +65,30 @@ class Expertise:
                 "scheme": parse_scheme(content["scheme"]),
             }
         )
+        wrong = [name for name, is_right in found._checks().items() if not is_right]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: not what a run writes")
+        return found
+
+    def _checks(self) -> dict[str, bool]:
+        """Whether each value is one that a run may have written, by the attribute's name."""
+        texts = [text for artist in self.artists for text in asdict(artist).values()]
+        return {
+            "artists": bool(self.artists) and all(isinstance(text, str) for text in texts),
+            "training_paintings": len(self.training_paintings) == len(self.artists)
+            and all(_is_count(paintings) for paintings in self.training_paintings),
+            "seed": _is_count(self.seed),
+            "encoding": self.encoding in get_args(Encoding),
+            "temperature": _is_number(self.temperature) and self.temperature > 0,
+            "threshold": self.threshold is None or (_is_number(self.threshold) and self.threshold >= 0),
+            "fingerprint": isinstance(self.fingerprint, str),
+            "max_pixels": _is_count(self.max_pixels) and self.max_pixels > 0,
+        }
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
