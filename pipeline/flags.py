@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.dataset.contract import SPLITS, Encoding
 from pipeline.dataset.schemes import SCHEMES, Scheme
 from pipeline.errors import InputError
+from pipeline.gallery.layouts import LAYOUTS, Layout
 from pipeline.storage.files import is_remote
 from pipeline.workers.beam import import_beam
 
@@ -33,6 +34,9 @@ Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in 
 Killed at any moment, the same command goes on where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
 
 
+GIVEN = "given"  # of --splits
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The build's own flags, checked. See `parser` for what each means."""
@@ -41,7 +45,9 @@ class Settings:
     data_dir: str | None
     output_dir: str
     manifest: str | None
+    layout: Layout | None
     ratios: tuple[float, ...]
+    keep_splits: bool
     seed: int
     dedup: Any
     encoding: Encoding | None
@@ -97,16 +103,20 @@ def _seed(text: str) -> int:
 
 
 def _ratios(text: str) -> tuple[float, ...]:
+    if text == GIVEN:
+        return ()
     shares = [float(share) for share in text.split("/")]
     if len(shares) != len(SPLITS) or min(shares) < 0 or shares[0] == 0 or not math.isfinite(sum(shares)):
         raise argparse.ArgumentTypeError(
-            f"expected shares of {', '.join(SPLITS)} such as 80/10/10, the first above 0; received {text!r}"
+            f"expected shares of {', '.join(SPLITS)} such as 80/10/10, the first above 0, or {GIVEN}; received {text!r}"
         )
     return tuple(share / sum(shares) for share in shares)
 
 
 def show_ratios(ratios: Sequence[float]) -> str:
     """The inverse of parsing --splits, for people: "80/10/10"."""
+    if not ratios:
+        return GIVEN
     return "/".join(f"{100 * ratio:g}" for ratio in ratios)
 
 
@@ -144,7 +154,9 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
     add("--data_dir", type=_folder, help="folder of paintings: Kaggle's layout, a folder per artist, or flat; default: "
         "a gallery of procedural painters, made in OUTPUT_DIR/gallery")  # fmt: skip
     add("--manifest", type=_folder, metavar="CSV", help="a table with columns path and artist, instead of a layout; "
-        "its paths are looked for in --data_dir and beside it")  # fmt: skip
+        "its paths are looked for in --data_dir and beside it; a column split is kept")  # fmt: skip
+    add("--layout", choices=LAYOUTS, help="how --data_dir is laid out, where it is not found out: kaggle "
+        "(images/images/ARTIST/), folders (ARTIST/), nested (train/ARTIST/), flat (ARTIST_12.jpg)")  # fmt: skip
     add("--dedup", choices=("near", "exact", "off"), default="near", help="near: exact copies count once, near copies "
         "stay in one split (default); exact: only the former; off: every file counts")  # fmt: skip
     add("--max_rejects", type=_fraction, default=0.05, metavar="FRACTION", help="stop when more than this share of "
@@ -154,7 +166,7 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
     add = result.add_argument_group("dataset").add_argument
     add("--output_dir", type=_folder, default="datasets", help="where datasets go (default: datasets)")
     add("--splits", type=_ratios, default="80/10/10", metavar="T/V/T", help="shares of train, validation and test "
-        "within each artist (default 80/10/10)")  # fmt: skip
+        f"within each artist (default 80/10/10); {GIVEN}: those of the folders train, val and test")  # fmt: skip
     add("--seed", type=_seed, default=0, help="of splits, crop places and orders (default 0)")
     add("--encoding", choices=("raw", "png", "jpeg"), help="of the pictures in the records; default: raw up to 256 "
         "pixels a side, which reads fastest, and jpeg (quality 95) above, a seventh of the size")  # fmt: skip
@@ -189,7 +201,9 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         data_dir=flags.data_dir,
         output_dir=flags.output_dir.rstrip("/") or "/",
         manifest=flags.manifest,
+        layout=flags.layout,
         ratios=flags.splits,
+        keep_splits=not flags.splits,
         seed=flags.seed,
         dedup=flags.dedup,
         encoding=flags.encoding,
@@ -209,6 +223,7 @@ def command(settings: Settings, data_dir: str, scheme: Scheme, encoding: Encodin
         f"--data_dir={data_dir}",
         *((f"--manifest={settings.manifest}",) if settings.manifest else ()),
         *scheme.command,
+        *((f"--layout={settings.layout}",) if settings.layout else ()),
         f"--splits={show_ratios(settings.ratios)}",
         f"--seed={settings.seed}",
         f"--dedup={settings.dedup}",

@@ -16,7 +16,7 @@ from pathlib import Path
 from pipeline import flags, handover, plan, seal, shards, summary, survey
 from pipeline.claim import claim_folders
 from pipeline.dataset.contract import VERSION, Contract, Encoding
-from pipeline.dataset.rejects import REJECTS_FILE, Reject, by_reason, rejects_table
+from pipeline.dataset.rejects import LEAK, REJECTS_FILE, Reject, by_reason, rejects_table
 from pipeline.dataset.schemes import Scheme
 from pipeline.errors import InputError
 from pipeline.flags import Settings
@@ -64,7 +64,9 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     Raises:
       InputError: there is nothing to build from.
     """
-    found = find_gallery(data_dir, settings.manifest)
+    found = find_gallery(data_dir, settings.manifest, settings.layout)
+    if settings.keep_splits:
+        _check_given(found)
     handover.write_gallery(scratch, found)
     todo = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
     return Found((*found.notes, *todo.notes), todo.jobs, len(found.candidates), todo.known)
@@ -79,15 +81,17 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     """
     found = handover.read_gallery(scratch)
     rows, rejects = _collect(settings, found)
+    given = settings.keep_splits or found.gives_splits
     paintings = plan.make_plan(
         rows,
         {artist.name: artist for artist in found.artists},
-        settings.ratios,
+        None if given else settings.ratios,
         settings.seed,
         settings.dedup,
         likeness.NEAR_COPY_BITS,
     )
     rejects = [*found.rejects, *rejects, *paintings.rejects]
+    _check_rejects(settings, found, rejects, len(rows) - len(paintings.rejects))
     if not paintings.artists:
         raise InputError(
             f"No painting is left to build from: {by_reason(rejects)}. {_list(settings, found, rejects)} lists "
@@ -95,8 +99,8 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         )
     targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
     if settings.dry_run:
-        return Planned(dry_run=summary.dry_run(paintings, targets, rejects, settings.workers, settings.max_pixels))
-    abouts = [_about(settings, found.root, target, paintings) for target in targets]
+        return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, rejects, settings))
+    abouts = [_about(settings, found, target, paintings, rejects) for target in targets]
     claim_folders(targets, abouts, settings.overwrite)
     handover.write_plan(scratch, paintings, targets, abouts, rejects)
     job_paths, count, missing = [], 0, 0
@@ -148,17 +152,35 @@ def jobs_folder(settings: Settings) -> str:
     return files.join(settings.output_dir, ".jobs")
 
 
+def _check_given(found: Gallery) -> None:
+    """Raises InputError where splits are to be kept, and none are given."""
+    without = [candidate.path for candidate in found.candidates if not candidate.split]
+    if without:
+        raise InputError(
+            f"--splits={flags.GIVEN} keeps the splits of folders train, val and test, or of a manifest's column split; "
+            f"{len(without):,} of {len(found.candidates):,} pictures have none, {without[0]} first."
+        )
+
+
 def _collect(settings: Settings, found: Gallery) -> tuple[list[survey.Row], list[Reject]]:
     """The rows of a survey that is done; raises InputError where too much of the gallery cannot be read."""
     rows, rejects = survey.collect(found.candidates, _survey_folder(settings, found))
-    unreadable = [*found.rejects, *rejects]
-    if not rows or len(unreadable) > settings.max_rejects * (len(rows) + len(unreadable)):
-        raise InputError(
-            f"{len(unreadable):,} of {len(rows) + len(unreadable):,} files cannot be read "
-            f"({by_reason(unreadable)}), more than --max_rejects={settings.max_rejects:g} allows. "
-            f"{_list(settings, found, unreadable)} lists them. Mend them, or pass a larger --max_rejects."
-        )
+    _check_rejects(settings, found, [*found.rejects, *rejects], len(rows))
     return rows, rejects
+
+
+def _check_rejects(settings: Settings, found: Gallery, rejects: Sequence[Reject], sound: int) -> None:
+    """Raises InputError where the share of rejects is more than a user allows, or nothing else is left.
+
+    Copies that would leak from one given split into another do not count: leaving them out is what was asked for.
+    """
+    lost = [reject for reject in rejects if reject.reason != LEAK]
+    if (lost and not sound) or len(lost) > settings.max_rejects * (sound + len(lost)):
+        raise InputError(
+            f"{len(lost):,} of {sound + len(lost):,} files cannot be used ({by_reason(lost)}), more than --max_rejects="
+            f"{settings.max_rejects:g} allows. {_list(settings, found, lost)} lists them. Fix them, or pass a larger "
+            "--max_rejects."
+        )
 
 
 def _survey_folder(settings: Settings, found: Gallery) -> str:
@@ -197,20 +219,24 @@ def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:
     )
 
 
-def _about(settings: Settings, data_dir: str, target: Target, paintings: Plan) -> dict[str, object]:
+def _about(
+    settings: Settings, found: Gallery, target: Target, paintings: Plan, rejects: Sequence[Reject]
+) -> dict[str, object]:
     """How a dataset is built, for people; what a user may have changed comes first."""
     return {
-        "data_dir": data_dir,
+        "data_dir": found.root,
+        "layout": found.layout,
         "manifest": settings.manifest,
         "paintings": sum(map(len, paintings.works.values())),
         "artists": len(paintings.artists),
-        "splits": flags.show_ratios(settings.ratios),
+        "splits": flags.GIVEN if found.gives_splits else flags.show_ratios(settings.ratios),
         "seed": settings.seed,
         "dedup": settings.dedup,
         "encoding": target.encoding,
         "shard_mib": settings.shard_mib,
         "max_pixels": settings.max_pixels,
-        "command": flags.command(settings, data_dir, target.scheme, target.encoding),
+        "left_with_nothing": summary.left_with_nothing(paintings, rejects),
+        "command": flags.command(settings, found.root, target.scheme, target.encoding),
         "versions": {
             "python": platform.python_version(),
             "pillow": metadata.version("pillow"),

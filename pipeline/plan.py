@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.dataset.contract import FORMAT, SPLITS, Artist, Encoding
-from pipeline.dataset.rejects import CONFLICT, Reject
+from pipeline.dataset.rejects import CONFLICT, LEAK, Reject
 from pipeline.dataset.schemes import Scheme
 from pipeline.survey import Row
 
@@ -69,29 +69,44 @@ class Plan:
 
 
 def make_plan(
-    rows: Iterable[Row], artists: Mapping[str, Artist], ratios: Sequence[float], seed: int, dedup: Dedup, near_bits: int
+    rows: Iterable[Row],
+    artists: Mapping[str, Artist],
+    ratios: Sequence[float] | None,
+    seed: int,
+    dedup: Dedup,
+    near_bits: int,
 ) -> Plan:
     """Plans a dataset.
 
     Args:
       rows: accepted survey rows, in any order.
       artists: what is known of each artist that `rows` name.
-      ratios: shares of SPLITS, summing to 1; a share may be 0.
+      ratios: shares of SPLITS, summing to 1; a share may be 0. None: each row has the split it is given, and of copies
+        in several, those in the split nearest to testing are kept.
       seed: of splits, crop places and orders.
       dedup: "near" groups near copies and drops exact ones, "exact" drops exact ones, "off" keeps every file.
         Exact copies are never spread over splits.
       near_bits: perceptual hashes at most so many bits apart are near copies.
     """
-    kept, copies, rejects = _drop_copies(sorted(rows, key=lambda row: row.path), drop=dedup != "off")
-    ids = _painting_ids(kept)
+    # Of copies, the first is kept: where splits are given, one in the split nearest to testing.
+    ordered = sorted(rows, key=lambda row: (-SPLITS.index(row.split) if ratios is None else 0, row.path))
+    kept, copies, rejects = _drop_copies(ordered, drop=dedup != "off")
     groups = _groups(kept, near_bits if dedup == "near" else None)
+    if ratios is None:
+        kept, groups, leaks = _without_leaks(kept, groups)
+        rejects += leaks
+    ids = _painting_ids(kept)
     members: dict[int, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
-    split_of = assign_splits(
-        {ids[group]: Counter(kept[index].artist for index in indices) for group, indices in members.items()},
-        ratios,
-        seed,
+    split_of = (
+        {ids[group]: kept[group].split for group in members}
+        if ratios is None
+        else assign_splits(
+            {ids[group]: Counter(kept[index].artist for index in indices) for group, indices in members.items()},
+            ratios,
+            seed,
+        )
     )
     names = sorted({row.artist for row in kept})
     labels = {name: label for label, name in enumerate(names)}
@@ -148,6 +163,18 @@ def _drop_copies(rows: Sequence[Row], drop: bool) -> tuple[list[Row], dict[str, 
         if len(artists[row.digest]) > 1
     ]
     return [row for digest, row in first.items() if len(artists[digest]) == 1], dict(copies), rejects
+
+
+def _without_leaks(rows: Sequence[Row], groups: Sequence[int]) -> tuple[list[Row], list[int], list[Reject]]:
+    """(rows, their groups, rejects): of a group that splits tear apart, what is in its first row's split stays."""
+    stays = [index for index, group in enumerate(groups) if rows[index].split == rows[group].split]
+    place = {index: at for at, index in enumerate(stays)}
+    rejects = [
+        Reject(row.path, row.artist, LEAK, f"of {rows[group].path}, which is in {rows[group].split}")
+        for row, group in zip(rows, groups, strict=True)
+        if row.split != rows[group].split
+    ]
+    return [rows[index] for index in stays], [place[groups[index]] for index in stays], rejects
 
 
 def _painting_ids(rows: Sequence[Row]) -> list[str]:

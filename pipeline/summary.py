@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from pipeline import shards
 from pipeline.dataset.contract import SPLITS, VERSION, Contract
@@ -17,6 +17,7 @@ from pipeline.shards import Target
 from pipeline.storage import files
 
 SAMPLE = 8  # paintings that a dry run decodes to judge speed
+SHOWN = 10  # rejects that it lists
 
 
 def mib(size: float) -> str:
@@ -48,28 +49,57 @@ def _copies(plan: Plan) -> str:
     )
 
 
-def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], workers: int, max_pixels: int) -> str:
-    """What a build would write, and about how long it would take, judged by decoding a few of the paintings."""
+def left_with_nothing(plan: Plan, rejects: Iterable[Reject]) -> dict[str, str]:
+    """Artists all of whose files are rejects -> how many, and why."""
+    there = {artist.name for artist in plan.artists}
+    lost: dict[str, list[Reject]] = defaultdict(list)
+    for reject in rejects:
+        if reject.artist and reject.artist not in there:
+            lost[reject.artist].append(reject)
+    return {artist: by_reason(some) for artist, some in sorted(lost.items())}
+
+
+def _lost(plan: Plan, rejects: Iterable[Reject]) -> list[str]:
+    lost = left_with_nothing(plan, rejects)
+    return [f"left with nothing: {'; '.join(f'{artist} ({why})' for artist, why in lost.items())}"] if lost else []
+
+
+def _first(rejects: Sequence[Reject]) -> list[str]:
+    """A table of the first rejects."""
+    shown = sorted(rejects, key=lambda reject: (reject.path, reject.reason))[:SHOWN]
+    width = max((len(reject.reason) for reject in shown), default=0)
+    lines = [f"  {reject.reason:<{width}}  {reject.path}: {reject.detail}" for reject in shown]
+    return [*lines, f"  and {len(rejects) - SHOWN:,} more"] if len(rejects) > SHOWN else lines
+
+
+def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], settings: Settings) -> str:
+    """How a folder was understood, what a build would write, and about how long it would take.
+
+    That is judged by decoding a few of the paintings.
+    """
     works = [work for some in plan.works.values() for work in some]
     sample = works[:: max(1, len(works) // SAMPLE)][:SAMPLE]
     sizes = dict.fromkeys((target.scheme.name for target in targets), 0)
     begun = time.monotonic()
     for work in sample:
         try:
-            source = shards.Source(files.read(work.path), max_pixels)
+            source = shards.Source(files.read(work.path), settings.max_pixels)
             for target in targets:
                 sizes[target.scheme.name] += sum(
                     map(len, source.frames(work, target.scheme, target.encoding, plan.seed))
                 )
         except (ImageError, OSError):
             continue  # it will be a reject
-    seconds = (time.monotonic() - begun) / len(sample) * len(works) / workers
+    seconds = (time.monotonic() - begun) / len(sample) * len(works) / settings.workers
     lines = [
+        f"layout: {layout}",
         f"paintings: {len(works):,} by {_artists(plan)}",
         *_per_artist(plan),
+        *_lost(plan, rejects),
         f"copies: {_copies(plan)}",
+        f"rejects: {by_reason(rejects)}",
+        *_first(rejects),
     ]
-    lines.append(f"rejects: {by_reason(rejects)}")
     for target in targets:
         size = sizes[target.scheme.name] / len(sample) * len(works)
         crops = sum(target.scheme.count(work.width, work.height) for work in works)
@@ -77,13 +107,14 @@ def dry_run(plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], wo
             f"would write {target.folder}: {crops:,} records ({target.encoding}), "
             f"{sum(target.shards.values()):,} shards, about {mib(size)}"
         )
-    return "\n".join([*lines, f"in about {seconds:.0f} s with {workers} workers. No dataset was written."])
+    return "\n".join([*lines, f"in about {seconds:.0f} s with {settings.workers} workers. No dataset was written."])
 
 
 def built(plan: Plan, targets: Sequence[Target], contracts: Sequence[Contract], rejects: Sequence[Reject]) -> str:
     """What was built, and where."""
     paintings = sum(map(len, plan.works.values()))
-    lines = [f"paintings: {paintings:,} by {_artists(plan)}", *_per_artist(plan), f"copies: {_copies(plan)}"]
+    lines = [f"paintings: {paintings:,} by {_artists(plan)}", *_per_artist(plan), *_lost(plan, rejects)]
+    lines.append(f"copies: {_copies(plan)}")
     lost = max(contract.build["rejects"] for contract in contracts) - len(rejects)
     lines.append(f"rejects: {by_reason(rejects)}" + (f"; {lost:,} while shards were written" if lost else ""))
     for target, contract in zip(targets, contracts, strict=True):

@@ -6,20 +6,20 @@ whose size and time of change are the same.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.dataset.rejects import UNREADABLE, Reject
+from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE, Reject
+from pipeline.errors import DatasetError
 from pipeline.gallery.find import Candidate
 from pipeline.pictures import likeness
 from pipeline.pictures.decode import ImageError, decode
 from pipeline.storage import files, plain
 
-FORMAT = 3  # of the rows that are kept
+FORMAT = 4  # of the rows that are kept
 BATCH = 32  # files a job looks at
 JOBS = "jobs"
 ROWS_FILE = "rows.jsonl"
@@ -30,7 +30,7 @@ class Row:
     """What is known of one file.
 
     Attributes:
-      path, artist, bytes, modified: of its gallery.Candidate.
+      path, artist, bytes, modified, changed, split: of its gallery.Candidate.
       digest: hex SHA-256 of the file's bytes; "" for a reject that could not be read.
       hash: hex perceptual hash; "" for a reject.
       width, height: of the upright picture, in pixels; 0 for a reject.
@@ -41,6 +41,8 @@ class Row:
     artist: str
     bytes: int
     modified: float
+    changed: float = 0.0
+    split: str = ""
     digest: str = ""
     hash: str = ""
     width: int = 0
@@ -67,20 +69,18 @@ class Job:
 
 
 def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
-    """The row of a file with these bytes."""
-    row = Row(candidate.path, candidate.artist, candidate.bytes, candidate.modified)
-    digest = hashlib.sha256(data).hexdigest()
+    """The row of a file with these bytes. Whatever is wrong with them is the row's reason."""
+    row = Row(**plain.dump(candidate), digest=hashlib.sha256(data).hexdigest())
     try:
         painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
+        hashed = likeness.perceptual_hash(painting.image)
     except ImageError as error:
-        return dataclasses.replace(row, digest=digest, reason=error.reason, detail=error.detail)
-    return dataclasses.replace(
-        row,
-        digest=digest,
-        hash=likeness.perceptual_hash(painting.image),
-        width=painting.width,
-        height=painting.height,
-    )
+        return replace(row, reason=error.reason, detail=error.detail)
+    except MemoryError:
+        return replace(row, reason=OUT_OF_MEMORY, detail="looking at it asked for more memory than there is")
+    except Exception as error:  # of one picture, in whatever library: it must not be the end of all others
+        return replace(row, reason=DAMAGED, detail=f"{type(error).__name__}: {error}")
+    return replace(row, hash=hashed, width=painting.width, height=painting.height)
 
 
 def survey_batch(job: str) -> dict[str, Any]:
@@ -90,6 +90,8 @@ def survey_batch(job: str) -> dict[str, Any]:
     for candidate in work.candidates:
         try:
             row = look_at(candidate, files.read(candidate.path), work.max_pixels)
+        except MemoryError:
+            row = Row(**plain.dump(candidate), reason=OUT_OF_MEMORY, detail="there is no room for its bytes")
         except OSError as error:
             row = Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
         rows.append(row)
@@ -119,12 +121,24 @@ def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> To
 
 
 def collect(candidates: Iterable[Candidate], folder: str) -> tuple[list[Row], list[Reject]]:
-    """The rows of paintings, and the rejects, when all jobs are done. Keeps them for the next survey."""
+    """The rows of paintings, and the rejects, when all jobs are done. Keeps them for the next survey.
+
+    Raises:
+      DatasetError: files were not looked at, whatever the runner said.
+    """
     known = {_state(row): row for row in _read_rows(folder, [])}
-    rows = []
+    rows, unseen = [], []
     for candidate in candidates:
-        row = known[_state(candidate)]
-        rows.append(row if row.artist == candidate.artist else dataclasses.replace(row, artist=candidate.artist))
+        row = known.get(_state(candidate))
+        if row is None:
+            unseen.append(candidate.path)
+        else:
+            rows.append(replace(row, artist=candidate.artist, split=candidate.split))
+    if unseen:
+        raise DatasetError(
+            f"{len(unseen):,} files were not looked at, {unseen[0]} first, though the runner ended without a word. Run "
+            "the same command again: only these are looked at."
+        )
     rows.sort(key=lambda row: row.path)
     if files.sizes(files.join(folder, JOBS)):
         _write_rows(folder, rows)
@@ -135,9 +149,17 @@ def collect(candidates: Iterable[Candidate], folder: str) -> tuple[list[Row], li
     )
 
 
-def _state(file: Candidate | Row) -> tuple[str, int, float]:
-    """What must be the same for a row to be of that file still."""
-    return file.path, file.bytes, file.modified
+def forget(paths: Collection[str], folder: str) -> None:
+    """Lets files be looked at again by the next survey, whatever their size and times say."""
+    _write_rows(folder, [row for row in _read_rows(folder, []) if row.path not in paths])
+
+
+def _state(file: Candidate | Row) -> tuple[str, int, float, float]:
+    """What must be the same for a row to be of that file still.
+
+    The inode's time is among it: copying, syncing and editing can keep size and time of a file whose content is new.
+    """
+    return file.path, file.bytes, file.modified, file.changed
 
 
 def cache_folder(output_dir: str, data_dir: str, max_pixels: int) -> str:

@@ -10,5 +10,7 @@ import trainer  # noqa: F401  # which keeps TensorFlow quiet, whichever test imp
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("steady")
 
-# A shell that runs tests in the background has them, and all they start, ignore Ctrl-C, which some tests send.
+# A shell that runs tests in the background has them, and all they start, ignore Ctrl-C, and nohup hangups: some tests
+# send both.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -34,6 +34,7 @@ ABSURD_DIMENSIONS: Final = "absurd dimensions"
 OUT_OF_MEMORY: Final = "out of memory"
 # of pictures beside others, and of what happens while shards are written:
 CONFLICT: Final = "same picture under two artists"
+LEAK: Final = "copy in another split"
 CHANGED: Final = "changed"
 
 

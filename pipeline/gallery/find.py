@@ -1,49 +1,29 @@
 """Which files are paintings, and whose.
 
-Four layouts are known, here with the artist of each painting in angle brackets:
-
-    kaggle    images/images/<Artist>/*.jpg (or images/<Artist>/*.jpg)
-    folders   <Artist>/**/*.jpg
-    resized   resized/resized/<Artist>_12.jpg (or resized/*.jpg, or the flat folder itself)
-    manifest  a CSV with the columns path and artist
-
-`artists.csv` may lie at the top of each. A folder is first listed, on a local disk or on any file system that Beam
-knows; what the listing means is then decided from relative paths alone.
+A folder is first listed, on a local disk or on any file system that Beam knows; what the listing means is then decided
+from relative paths, and from the first bytes of files whose names do not tell (`kinds`, `layouts`). Or a manifest names
+the paintings (`manifest`). `artists.csv` may lie at the top of the folder.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import functools
 import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pipeline.dataset.contract import Artist
-from pipeline.dataset.rejects import MISSING, NO_ARTIST, TWO_ARTISTS, UNREADABLE, Reject
-from pipeline.dataset.schemes import is_scheme
+from pipeline.dataset.rejects import BAD_NAME, NO_ARTIST, UNREADABLE, Reject
 from pipeline.errors import InputError
-from pipeline.gallery import listing, names
+from pipeline.gallery import kinds, layouts, listing, names
+from pipeline.gallery.layouts import Layout, Reading
+from pipeline.gallery.manifest import read_manifest
 from pipeline.storage import files
 
-Layout = Literal["kaggle", "folders", "resized", "manifest"]
-
-# Extensions that make a file a candidate, as does having none: what a file really holds is seen when it is opened.
-# The second line cannot be decoded, but a painting kept that way deserves a reject with its reason.
-_PICTURES = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
-        *(".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".psd", ".svg"),
-    )
-)
-_EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}$")  # not "St. Jerome"
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
-_NUMBERED = re.compile(r"(?P<artist>.+)_\d+$")
 _NAMED = 10  # how many names a note spells out
+_MOST_LEFT_OUT = 0.5  # share of the pictures that a layout may leave out
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +34,17 @@ class Candidate:
       path: absolute, or with its scheme (gs://...).
       artist: name of one of the gallery's artists.
       bytes: size of the file.
-      modified: seconds since 1970; 0 where the file system does not say.
+      modified, changed: seconds since 1970 of the last change of its content and of its inode; 0 where the file system
+        does not say.
+      split: one of SPLITS, where the folder or the manifest gives it; else "".
     """
 
     path: str
     artist: str
     bytes: int
     modified: float
+    changed: float = 0.0
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,37 +53,42 @@ class Gallery:
 
     Attributes:
       root: the folder, absolute or with its scheme.
-      layout: which of the four.
+      layout: of the folder, or "manifest".
       candidates: sorted by path.
       rejects: sorted by path.
       artists: those that have candidates, sorted by name.
       notes: sentences that a user should see.
+      gives_splits: whether every candidate has a split that a manifest gives it.
     """
 
     root: str
-    layout: Layout
+    layout: str
     candidates: tuple[Candidate, ...]
     rejects: tuple[Reject, ...]
     artists: tuple[Artist, ...]
     notes: tuple[str, ...]
+    gives_splits: bool = False
 
 
-def find_gallery(data_dir: str, manifest: str | None = None) -> Gallery:
+def find_gallery(data_dir: str, manifest: str | None = None, layout: Layout | None = None) -> Gallery:
     """Finds the paintings of a folder, or those that a manifest names.
 
     Args:
       data_dir: a local folder, or one such as gs://bucket/paintings.
-      manifest: a CSV with the columns path and artist; relative paths are looked for in `data_dir`, then beside it.
+      manifest: a CSV with the columns path and artist; see `read_manifest`.
+      layout: how the folder is laid out; None to find out.
 
     Raises:
-      InputError: there is nothing to build from: no such folder, an empty one, none of its files a picture, a
-        manifest or an artists.csv that cannot be read.
+      InputError: there is nothing to build from: no such folder, an empty one, none of its files a picture, a layout
+        that cannot be told, a manifest or an artists.csv that cannot be read.
     """
     root = _absolute(data_dir)
+    table = _read_table(root)
+    repair = functools.partial(names.repair, known=frozenset(names.fold(artist.name) for artist in table))
     if manifest is not None:
-        return _gallery(root, _read_manifest(manifest, root))
+        return _gallery(root, table, _of_manifest(_absolute(manifest), root, repair))
     found = listing.list_remote(root) if files.is_remote(root) else listing.list_local(root)
-    return _gallery(root, _sort_out(root, found))
+    return _gallery(root, table, _of_folder(root, found, layout, repair))
 
 
 # --- Meaning: which files are paintings, and whose -------------------------------------------------------------------
@@ -108,146 +97,120 @@ def find_gallery(data_dir: str, manifest: str | None = None) -> Gallery:
 class _Found(NamedTuple):
     """What a listing or a manifest means, before names are matched with artists.csv."""
 
-    layout: Layout
+    layout: str
     candidates: list[Candidate]  # `artist` is repaired
     rejects: list[Reject]
     notes: list[str]
+    gives_splits: bool = False
 
 
-def _sort_out(root: str, found: listing.Listing) -> _Found:
+def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: Callable[[str], str]) -> _Found:
     """Decides the layout and gives each picture its artist. Raises InputError where none has one."""
-    pictures = [file for file in found.files if _is_picture(file.path)]
-    faults = [fault for fault in found.faults if fault.reason == UNREADABLE or _is_picture(fault.path)]
-    layout, prefix = _layout([file.path for file in pictures] or [fault.path for fault in faults])
+    sorted_out = sort_listing(root, found)
+    by_path = {file.path: file for file in found.files}
+    pictures = sorted_out.pictures
+    faults = [fault for fault in found.faults if fault.reason == UNREADABLE or _may_be_picture(fault)]
+    others = Counter(word for path, word in sorted_out.others.items() if path != names.ARTISTS_CSV)
+    if not pictures and not faults:
+        raise InputError(_nothing_found(root, others, []))
+    reading = layouts.read_layout(pictures or [fault.path for fault in faults], root, asked)
     candidates, rejects, strays = [], [], []
-    for file in pictures:
-        if not file.path.startswith(prefix):
-            strays.append(file.path)
-        elif artist := _artist_of(file.path, layout):
-            candidates.append(Candidate(f"{root}/{file.path}", artist, file.bytes, file.modified))
-        elif _extension(file.path):  # without one it is a README or a LICENSE
-            detail = "its name is not like Artist_12.jpg" if layout == "resized" else "it lies in no artist's folder"
-            rejects.append(Reject(f"{root}/{file.path}", "", NO_ARTIST, detail))
+    for path in pictures:
+        file = by_path[path]
+        if not path.startswith(reading.prefix):
+            strays.append(path)
+        elif artist := repair(reading.artist_of(path)):
+            split = reading.split_of(path)
+            candidates.append(Candidate(f"{root}/{path}", artist, file.bytes, file.modified, file.changed, split))
+        else:
+            flat = reading.layout == "flat"
+            detail = "its name is not like Artist_12.jpg" if flat else "it lies in no artist's folder"
+            rejects.append(Reject(f"{root}/{path}", "", NO_ARTIST, detail))
     for fault in faults:
-        if fault.path.startswith(prefix):
-            artist = _artist_of(fault.path, layout)
-            rejects.append(Reject(f"{root}/{fault.path}", artist, fault.reason, fault.detail))
-    others = Counter(
-        _kind(file.path) for file in found.files if not _is_picture(file.path) and file.path != names.ARTISTS_CSV
-    )
+        if fault.path.startswith(reading.prefix):
+            rejects.append(Reject(f"{root}/{fault.path}", _owner(fault, reading, repair), fault.reason, fault.detail))
     if not candidates:
         raise InputError(_nothing_found(root, others, rejects))
-    notes = _notes_on_files(root, prefix, [file.path for file in pictures], strays, others)
-    return _Found(layout, candidates, rejects, list(notes))
+    _refuse_if_most_are_left_out(root, reading, len(candidates), rejects, strays)
+    notes = [*reading.notes, *_notes_on_files(root, reading, pictures, strays, others, found.aliases)]
+    return _Found(reading.layout, candidates, rejects, notes)
+
+
+def sort_listing(root: str, found: listing.Listing) -> kinds.Kinds:
+    """Tells the pictures of a listing from its other files, looking at first bytes where names do not tell."""
+    remote = files.is_remote(root)
+    starts = {
+        file.path: listing.read_start(f"{root}/{file.path}")
+        for file in found.files
+        if not remote and kinds.needs_look(file.path)
+    }
+    return kinds.sort_files((file.path for file in found.files), starts)
+
+
+def _may_be_picture(fault: listing.Fault) -> bool:
+    """Whether what cannot be read may be a picture, or an artist's folder, by its name."""
+    return kinds.has_picture_name(fault.path) or (not kinds.extension(fault.path) and not kinds.is_hidden(fault.path))
+
+
+def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str]) -> str:
+    """Whose what cannot be read would have been: for a link or a folder in the place of an artist's, that artist's."""
+    path = listing.undecodable_as_latin(fault.path) if fault.reason == BAD_NAME else fault.path
+    artist = reading.artist_of(path)
+    if not artist and reading.layout != "flat" and not kinds.extension(path):
+        artist = reading.artist_of(f"{path}/x")
+    return repair(artist)
+
+
+def _refuse_if_most_are_left_out(
+    root: str, reading: Reading, taken: int, rejects: Sequence[Reject], strays: Sequence[str]
+) -> None:
+    """Raises InputError where a layout has no place for most of the pictures."""
+    homeless = sum(reject.reason == NO_ARTIST for reject in rejects)
+    homeless += sum(not path.startswith("resized/") for path in strays)
+    if homeless > _MOST_LEFT_OUT * (taken + homeless):
+        first = next((reject.path for reject in rejects if reject.reason == NO_ARTIST), f"{root}/{(*strays, '')[0]}")
+        raise InputError(
+            f"{root} looks laid out as “{reading.layout}”, but {homeless:,} of its {taken + homeless:,} pictures have "
+            f"no place in that layout (the first is {first}). Pass another --layout ({', '.join(layouts.LAYOUTS)}), or "
+            "--manifest, a CSV with the columns path and artist."
+        )
 
 
 def _notes_on_files(
-    root: str, prefix: str, pictures: Sequence[str], strays: Sequence[str], others: Counter[str]
+    root: str,
+    reading: Reading,
+    pictures: Sequence[str],
+    strays: Sequence[str],
+    others: Counter[str],
+    aliases: Sequence[tuple[str, str]],
 ) -> Iterator[str]:
-    named = [path for path in strays if _extension(path)]  # not a README or a LICENSE
-    copies = sum(path.startswith("resized/") for path in named)
+    copies = sum(path.startswith("resized/") for path in strays)
     if copies:
-        yield f"resized/ was left out: its {copies:,} files are copies of the paintings in images/."
-    if elsewhere := len(named) - copies:
-        yield f"Pictures outside {prefix} were left out: {elsewhere:,}."
+        where = reading.prefix.partition("/")[0] or "the artists' folders"
+        yield f"resized/ was left out: its {copies:,} files are copies of the paintings in {where}/."
+    if elsewhere := len(strays) - copies:
+        yield f"Pictures outside {reading.prefix.partition('/')[0]}/ were left out: {elsewhere:,}."
     deeper = min((path.partition("/images/images/")[0] for path in pictures if "/images/images/" in path), default="")
     if deeper:
         yield (
             f"The folders in {root} were taken for artists, but {deeper} is laid out as Kaggle's set is; "
             f"to build from it pass --data_dir={root}/{deeper}."
         )
+    for link, folder in aliases:
+        yield f"{link} leads to {folder or root}, whose pictures are listed there, and was left out."
     if others:
         yield f"Files that are no pictures by their names were left out: {_tally(others)}."
 
 
-def _layout(paths: Sequence[str]) -> tuple[Layout, str]:
-    """The layout that these relative paths of pictures show, and the prefix below which its paintings lie."""
-    if any(path.startswith("images/") for path in paths):
-        return "kaggle", "images/"
-    if any(path.startswith("resized/") for path in paths):
-        return "resized", "resized/"
-    if not any("/" in path for path in paths):
-        return "resized", ""
-    return "folders", ""
-
-
-def _artist_of(path: str, layout: Layout) -> str:
-    """The repaired name of the artist to whom the layout gives a relative path; "" for nobody."""
-    *folders, name = path.split("/")
-    wrapper = {"kaggle": "images", "resized": "resized"}.get(layout)
-    for _ in range(2):
-        if folders and folders[0] == wrapper:
-            folders.pop(0)
-    if folders:
-        return names.repair(folders[0])
-    numbered = _NUMBERED.match(_EXTENSION.sub("", name))
-    return names.repair(numbered["artist"]) if layout == "resized" and numbered else ""
-
-
-def _extension(path: str) -> str:
-    """The extension in lower case with its dot; "" where there is none."""
-    found = _EXTENSION.search(path.rpartition("/")[2])
-    return found[0].lower() if found else ""
-
-
-def _kind(path: str) -> str:
-    """What a file is by its name, for a tally: "of a dataset", "hidden", or its extension."""
-    if _is_of_a_dataset(path):
-        return "of a dataset"
-    return "hidden" if path.rpartition("/")[2].startswith(".") else _extension(path)
-
-
-def _is_of_a_dataset(path: str) -> bool:
-    """Whether a file lies in what a build into this folder left."""
-    folders = path.split("/")[:-1]
-    return any(_VERSION.fullmatch(below) and is_scheme(above) for above, below in pairwise(folders))
-
-
-def _is_picture(path: str) -> bool:
-    return (kind := _kind(path)) == "" or kind in _PICTURES
-
-
-def _read_manifest(manifest: str, root: str) -> _Found:
+def _of_manifest(manifest: str, root: str, repair: Callable[[str], str]) -> _Found:
     """The paintings that a manifest names; each path counts once."""
-    manifest = _absolute(manifest)
-    beside = manifest.rpartition("/")[0]
-    try:
-        table = list(csv.reader(io.StringIO(files.read(manifest).decode("utf-8-sig"), newline="")))
-    except OSError as error:
-        raise InputError(f"The manifest {manifest} cannot be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"The manifest {manifest} is not a CSV file in UTF-8: {error}.") from error
-    header = [cell.strip().lower() for cell in table[0]] if table else []
-    if not {"path", "artist"} <= set(header):
-        raise InputError(
-            f"The manifest {manifest} needs the columns path and artist. Columns found: {', '.join(header) or 'none'}."
-        )
-    rows = [dict(zip(header, cells, strict=False)) for cells in table[1:]]
-    options = {  # path as given -> where it may lie
-        given: [given] if files.is_remote(given) or os.path.isabs(given) else [f"{root}/{given}", f"{beside}/{given}"]
-        for given in (row.get("path", "").strip() for row in rows)
-        if given
-    }
-    known = dict(listing.statuses([path for paths in options.values() for path in paths]))
-    artists: dict[str, set[str]] = defaultdict(set)  # path -> artists
-    for row in rows:
-        if paths := options.get(row.get("path", "").strip()):
-            path = next((path for path in paths if path in known), paths[0])
-            artists[path].add(names.repair(row.get("artist", "")))
-    candidates, rejects = [], []
-    for path, owners in artists.items():
-        artist = " / ".join(sorted(owners))
-        if path not in known:
-            rejects.append(Reject(path, artist, MISSING, "no such file, nor one of that name beside the manifest"))
-        elif len(owners) > 1:
-            rejects.append(Reject(path, artist, TWO_ARTISTS, "the manifest names it under several artists"))
-        elif not artist:
-            rejects.append(Reject(path, "", NO_ARTIST, "the manifest's artist cell is empty"))
-        else:
-            candidates.append(Candidate(path, artist, *known[path]))
-    if not candidates:
+    named, rejects, notes, gives_splits = read_manifest(manifest, root, repair)
+    if not named:
         raise InputError(_nothing_found(manifest, Counter(), rejects))
-    return _Found("manifest", candidates, rejects, [])
+    if gives_splits:
+        notes.append("The manifest's column split was kept: no splits are made.")
+    candidates = [Candidate(each.path, each.artist, *each.status, each.split) for each in named]
+    return _Found("manifest", candidates, rejects, notes, gives_splits)
 
 
 def _absolute(path: str) -> str:
@@ -258,23 +221,28 @@ def _absolute(path: str) -> str:
 # --- The gallery, and what a user should be told ---------------------------------------------------------------------
 
 
-def _gallery(root: str, found: _Found) -> Gallery:
+def _gallery(root: str, table: Sequence[Artist], found: _Found) -> Gallery:
     """Matches names with artists.csv and adds what there is to say about it."""
-    table = _read_table(root)
     match = names.match((candidate.artist for candidate in found.candidates), table)
     candidates = [
         candidate if artist.name == candidate.artist else replace(candidate, artist=artist.name)
         for candidate in found.candidates
         for artist in [match.artists[candidate.artist]]
     ]
+    rejected = names.match((reject.artist for reject in found.rejects if reject.artist), table).artists
+    rejects = [
+        replace(reject, artist=rejected[reject.artist].name) if reject.artist in rejected else reject
+        for reject in found.rejects
+    ]
     artists = sorted(set(match.artists.values()), key=lambda artist: artist.name)
     return Gallery(
         root=root,
         layout=found.layout,
         candidates=tuple(sorted(candidates, key=lambda candidate: candidate.path)),
-        rejects=tuple(sorted(found.rejects, key=lambda reject: reject.path)),
+        rejects=tuple(sorted(rejects, key=lambda reject: reject.path)),
         artists=tuple(artists),
         notes=(*found.notes, *_notes_on_artists(artists, table, match)),
+        gives_splits=found.gives_splits,
     )
 
 
@@ -283,10 +251,7 @@ def _read_table(root: str) -> list[Artist]:
     path = f"{root}/{names.ARTISTS_CSV}"
     if not dict(listing.statuses([path])):
         return []
-    try:
-        return names.read_artists_csv(files.read(path).decode("utf-8-sig"), path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 ({error}). Save it as UTF-8, or remove it.") from error
+    return names.read_artists_csv(files.read(path), path)
 
 
 def _notes_on_artists(artists: Sequence[Artist], table: Sequence[Artist], match: names.Match) -> Iterator[str]:
@@ -309,8 +274,8 @@ def _notes_on_artists(artists: Sequence[Artist], table: Sequence[Artist], match:
 def _nothing_found(where: str, others: Counter[str], rejects: Sequence[Reject]) -> str:
     """The sentences of an InputError."""
     advice = (
-        "Expected a folder per artist with pictures in it (JPEG, PNG, WebP, BMP, GIF, TIFF), or Kaggle's layout as "
-        "python -m pipeline.download --output=DIR fetches it."
+        "Expected a folder per artist with pictures in it (JPEG, PNG, WebP, AVIF, BMP, GIF, TIFF), or Kaggle's layout "
+        "as python -m pipeline.download --output=DIR fetches it."
     )
     if rejects:
         reasons = _tally(Counter(reject.reason for reject in rejects))
@@ -323,9 +288,10 @@ def _nothing_found(where: str, others: Counter[str], rejects: Sequence[Reject]) 
 
 
 def _tally(counts: Counter[str]) -> str:
-    """For example ".txt 3, hidden 1"."""
+    """For example ".txt 3, hidden 1"; a file without an extension is "unnamed"."""
     return ", ".join(
-        f"{kind} {count:,}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        f"{kind or 'without an extension'} {count:,}"
+        for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     )
 
 

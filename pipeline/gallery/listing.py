@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pipeline.dataset.rejects import BAD_NAME, BROKEN_LINK, LINK_LOOP, NOT_REGULAR, UNREADABLE
 from pipeline.errors import InputError
+from pipeline.gallery.kinds import START
 from pipeline.storage import files
 
 _LITTER = frozenset({"__MACOSX", "@eaDir"})  # folders that unpacking or a file server leaves; hidden ones go too
@@ -21,12 +22,21 @@ _LITTER = frozenset({"__MACOSX", "@eaDir"})  # folders that unpacking or a file 
 _Identity = tuple[int, int]  # of a folder: device, inode
 
 
+class Status(NamedTuple):
+    """Of a file: bytes, and seconds since 1970 of the last change of its content and of its inode; 0 if unknown."""
+
+    bytes: int
+    modified: float
+    changed: float = 0.0
+
+
 class File(NamedTuple):
-    """A file; `path` is relative to the listed folder, with "/", and `modified` in seconds since 1970, 0 if unknown."""
+    """A file; `path` is relative to the listed folder, with "/"; the rest as in `Status`."""
 
     path: str
     bytes: int
     modified: float
+    changed: float = 0.0
 
 
 class Fault(NamedTuple):
@@ -38,14 +48,31 @@ class Fault(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """All that lies below a folder, in no order."""
+    """All that lies below a folder, in no order.
+
+    Attributes:
+      files, faults: what can be read, and what cannot.
+      aliases: links to folders that are listed under their own names: (link, folder).
+    """
 
     files: list[File]
     faults: list[Fault]
+    aliases: list[tuple[str, str]]
+
+
+class _Folder(NamedTuple):
+    """A folder to be listed: its relative path, and the identity of it and of each folder on the way to it."""
+
+    path: str
+    ancestors: tuple[_Identity, ...]
 
 
 def list_local(root: str) -> Listing:
-    """All files below a local folder, links followed unless they lead back to a folder they are in."""
+    """All files below a local folder. Links are followed, but no folder is listed twice.
+
+    Raises:
+      InputError: there is no such folder, or it cannot be listed.
+    """
     if not os.path.lexists(root):
         raise InputError(f"There is no folder {root}. Pass the folder that holds the paintings as --data_dir.")
     if not os.path.isdir(root):
@@ -53,58 +80,96 @@ def list_local(root: str) -> Listing:
             f"{root} is not a folder. Pass the folder that holds the paintings as --data_dir; "
             "a CSV with the columns path and artist goes to --manifest."
         )
-    listing = Listing([], [])
+    listing = Listing([], [], [])
     top = os.stat(root)
-    # Relative path, and the identity of each folder on the way to it.
-    folders: list[tuple[str, tuple[_Identity, ...]]] = [("", ((top.st_dev, top.st_ino),))]
-    while folders:
-        folder, ancestors = folders.pop()
+    seen = {(top.st_dev, top.st_ino): ""}
+    folders = [_Folder("", tuple(seen))]
+    linked: list[_Folder] = []
+    while folders or linked:
+        if not folders:  # links come last: a folder that is there under its own name is listed under that
+            folder = linked.pop(0)
+            if folder.ancestors[-1] in seen:
+                listing.aliases.append((folder.path, seen[folder.ancestors[-1]]))
+                continue
+        else:
+            folder = folders.pop()
+        seen.setdefault(folder.ancestors[-1], folder.path)
         try:
-            with os.scandir(os.path.join(root, folder)) as entries:
-                for entry in entries:
-                    path = f"{folder}/{entry.name}" if folder else entry.name
-                    found = _look_at(entry, path, ancestors)
+            with os.scandir(os.path.join(root, folder.path)) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name):
+                    path = f"{folder.path}/{entry.name}" if folder.path else entry.name
+                    found = _look_at(entry, path, folder.ancestors)
                     if isinstance(found, File):
                         listing.files.append(found)
                     elif isinstance(found, Fault):
                         listing.faults.append(found)
                     elif not _is_litter(entry.name):
-                        folders.append((path, found))
+                        (linked if entry.is_symlink() else folders).append(_Folder(path, found))
         except OSError as error:
-            if not folder:
+            if not folder.path:
                 raise InputError(f"The folder {root} cannot be listed: {error.strerror}.") from error
-            listing.faults.append(Fault(folder, UNREADABLE, f"the folder cannot be listed: {error.strerror}"))
+            detail = f"the folder cannot be listed: {error.strerror}"
+            listing.faults.append(Fault(_shown(folder.path), UNREADABLE, detail))
+    _name_undecodable(listing)
     return listing
+
+
+def _name_undecodable(listing: Listing) -> None:
+    """Makes faults of the files whose names, or whose folders' names, are not UTF-8: tables cannot hold them."""
+    odd = [file for file in listing.files if _is_undecodable(file.path)]
+    if odd:
+        listing.files[:] = [file for file in listing.files if not _is_undecodable(file.path)]
+        listing.faults.extend(
+            Fault(_shown(file.path), BAD_NAME, f"its bytes are not UTF-8; {_latin(file.path)}") for file in odd
+        )
+
+
+def _latin(path: str) -> str:
+    part = next(part for part in path.split("/") if _is_undecodable(part))
+    return (
+        f"{os.fsencode(part).decode('latin-1')!r} in Latin-1, perhaps: rename it (convmv -f latin1 -t utf8 -r --notest)"
+    )
+
+
+def _is_undecodable(path: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _shown(path: str) -> str:
+    """A path as text that can be written down."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def undecodable_as_latin(path: str) -> str:
+    """A path as `_shown` gives it, its escaped bytes read as Latin-1: what its name may have been."""
+    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), path)
 
 
 def _look_at(
     entry: os.DirEntry[str], path: str, ancestors: tuple[_Identity, ...]
 ) -> File | Fault | tuple[_Identity, ...]:
     """A file, a fault, or for a folder its own `ancestors`."""
-    if any("\ud800" <= char <= "\udfff" for char in entry.name):
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        return Fault(shown, BAD_NAME, "its bytes are not UTF-8; rename it")
     try:
         status = entry.stat()
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return Fault(path, LINK_LOOP, "the link leads to itself")
+            return Fault(_shown(path), LINK_LOOP, "the link leads to itself")
         if entry.is_symlink() and error.errno == errno.ENOENT:
-            return Fault(path, BROKEN_LINK, f"it leads to {os.readlink(entry.path)}, which does not exist")
-        return Fault(path, UNREADABLE, error.strerror or type(error).__name__)
+            return Fault(_shown(path), BROKEN_LINK, f"it leads to {os.readlink(entry.path)}, which does not exist")
+        return Fault(_shown(path), UNREADABLE, error.strerror or type(error).__name__)
     if stat.S_ISREG(status.st_mode):
-        return File(path, status.st_size, status.st_mtime)
+        return File(path, status.st_size, status.st_mtime, status.st_ctime)
     if not stat.S_ISDIR(status.st_mode):
-        return Fault(path, NOT_REGULAR, "a pipe, socket or device")
+        return Fault(_shown(path), NOT_REGULAR, "a pipe, socket or device")
     identity = (status.st_dev, status.st_ino)
     if identity in ancestors:
-        return Fault(path, LINK_LOOP, "the link leads back to a folder that it is in")
+        return Fault(_shown(path), LINK_LOOP, "the link leads back to a folder that it is in")
     return (*ancestors, identity)
 
 
 def list_remote(root: str) -> Listing:
     """All files below a folder of a file system that Beam knows."""
-    listing = Listing([], [])
+    listing = Listing([], [], [])
     for meta in _match([_literal(root) + "/**"])[0]:
         path = meta.path[len(root) + 1 :]
         *folders, name = path.split("/")
@@ -141,13 +206,22 @@ def _is_litter(folder: str) -> bool:
     return folder.startswith(".") or folder in _LITTER
 
 
-def statuses(paths: list[str]) -> Iterator[tuple[str, tuple[int, float]]]:
-    """(path, (bytes, modified)) of those that are files."""
+def read_start(path: str) -> bytes:
+    """The first bytes of a local file, as many as tell a picture; none where it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(START)
+    except OSError:
+        return b""
+
+
+def statuses(paths: list[str]) -> Iterator[tuple[str, Status]]:
+    """(path, status) of those that are files."""
     for path in paths:
         if not files.is_remote(path) and os.path.isfile(path):
             status = os.stat(path)
-            yield path, (status.st_size, status.st_mtime)
+            yield path, Status(status.st_size, status.st_mtime, status.st_ctime)
     remote = [path for path in paths if files.is_remote(path)]
     for path, metas in zip(remote, _match([_literal(path) for path in remote]) if remote else [], strict=True):
         for meta in metas:
-            yield path, (meta.size_in_bytes, meta.last_updated_in_seconds or 0.0)
+            yield path, Status(meta.size_in_bytes, meta.last_updated_in_seconds or 0.0)

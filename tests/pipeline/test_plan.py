@@ -20,7 +20,7 @@ RATIOS = (0.8, 0.1, 0.1)
 def row(path: str, artist: str = "A", digest: str | None = None, hash_: str | None = None) -> Row:
     digest = digest or hashlib.sha256(path.encode()).hexdigest()
     rng = np.random.default_rng(list(path.encode()))
-    return Row(path, artist, 10, 0.0, digest, hash_ or rng.bytes(32).hex(), 300, 200)
+    return Row(path, artist, 10, 0.0, digest=digest, hash=hash_ or rng.bytes(32).hex(), width=300, height=200)
 
 
 def planned(rows, seed=0, dedup="near", ratios=RATIOS) -> plan.Plan:

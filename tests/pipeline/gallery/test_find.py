@@ -7,19 +7,24 @@ import pytest
 
 from pipeline.dataset.contract import Artist
 from pipeline.errors import InputError
-from pipeline.gallery import listing
-from pipeline.gallery.find import Candidate, Gallery, _gallery, _sort_out, find_gallery
+from pipeline.gallery import listing, names
+from pipeline.gallery.find import Gallery, _gallery, _of_folder, find_gallery
 
 TABLE = (
     "id,name,years,genre,nationality\n0,Albrecht Dürer,1471 - 1528,Northern Renaissance,German\n1,Titian,,,Italian\n"
 )
 
 
-def put(root, *paths, content=b"bytes"):
+JPEG = b"\xff\xd8\xff\xe0"  # as every JPEG begins
+
+
+def put(root, *paths, content=None):
+    """Writes files: with the first bytes of a JPEG, or with a text where a name is that of other files."""
     for path in paths:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        other = target.suffix in (".txt", ".db", ".zip", ".json") or target.name.startswith(".")
+        target.write_bytes((b"text" if other else JPEG) if content is None else content)
     return root
 
 
@@ -69,13 +74,15 @@ def test_the_mangled_folders_of_one_artist_are_one_artist(tmp_path):
 
 def test_resized_copies_are_left_out_beside_the_originals(tmp_path):
     put(tmp_path, "images/images/Titian/Titian_1.jpg", "images/images/Raphael/Raphael_1.jpg")
-    put(tmp_path, "resized/resized/Titian_1.jpg", "resized/resized/Raphael_1.jpg", "poster.png", "LICENSE")
+    put(tmp_path, "resized/resized/Titian_1.jpg", "resized/resized/Raphael_1.jpg", "poster.png")
+    put(tmp_path, "LICENSE", content=b"Permission is granted")
     found = find_gallery(str(tmp_path))
     assert set(whose(found).values()) == {"Titian", "Raphael"}
     assert len(found.candidates) == 2
     assert found.notes == (
         "resized/ was left out: its 2 files are copies of the paintings in images/.",
         "Pictures outside images/ were left out: 1.",
+        "Files that are no pictures by their names were left out: without an extension 1.",
     )
 
 
@@ -85,7 +92,7 @@ def test_a_flat_folder_alone_names_its_artists(tmp_path, base):
         tmp_path, f"{base}Piet_Mondrian_7.jpg", f"{base}Albrecht_Du╠êrer_12.jpg", f"{base}Henri_4_3.png", f"{base}x.jpg"
     )
     found = find_gallery(str(tmp_path))
-    assert found.layout == "resized"
+    assert found.layout == "flat"
     assert whose(found) == {
         f"{base}Albrecht_Du╠êrer_12.jpg": "Albrecht Dürer",
         f"{base}Henri_4_3.png": "Henri 4",
@@ -95,7 +102,8 @@ def test_a_flat_folder_alone_names_its_artists(tmp_path, base):
 
 
 def test_a_folder_per_artist_holds_all_below_it(tmp_path):
-    put(tmp_path, "Titian/a.jpg", "Titian/early/deep/b.PNG", "Raphael/c", "Raphael/St. Jerome", "stray.jpg", "README")
+    put(tmp_path, "Titian/a.jpg", "Titian/early/deep/b.PNG", "Raphael/c", "Raphael/St. Jerome", "stray.jpg")
+    put(tmp_path, "README", "Titian/LICENSE", content=b"Permission is granted")
     found = find_gallery(str(tmp_path))
     assert found.layout == "folders"
     assert whose(found) == {
@@ -111,7 +119,9 @@ def test_candidates_carry_size_and_time_and_are_sorted(tmp_path):
     put(tmp_path, "B/2.jpg", "B/10.jpg", "A/1.jpg", content=b"12345")
     os.utime(tmp_path / "A/1.jpg", (1_000, 2_000))
     found = find_gallery(str(tmp_path))
-    assert found.candidates[0] == Candidate(f"{tmp_path}/A/1.jpg", "A", 5, 2_000.0)
+    assert (found.candidates[0].path, found.candidates[0].artist) == (f"{tmp_path}/A/1.jpg", "A")
+    assert (found.candidates[0].bytes, found.candidates[0].modified) == (5, 2_000.0)
+    assert found.candidates[0].changed == (tmp_path / "A/1.jpg").stat().st_ctime
     assert [candidate.path for candidate in found.candidates] == sorted(
         candidate.path for candidate in found.candidates
     )
@@ -254,7 +264,7 @@ def test_a_gallery_one_folder_too_high_is_pointed_out(tmp_path):
         (["notes.txt", "A/more.txt"], r"holds no pictures, only other files: \.txt 2\. Expected"),
         (["archive.zip"], r"only other files: \.zip 1\. Unpack the archive first\."),
         (["one.jpg", "two.jpg"], r"None of the pictures of .* can be used: no artist 2 \(the first is .*one\.jpg: "),
-        (["images/one.jpg"], r"can be used: no artist 1 \(the first is .*: it lies in no artist's folder\)"),
+        (["images/one.jpg"], r"can be used: no artist 1 \(the first is .*: its name is not like Artist_12.jpg\)"),
     ],
 )
 def test_nothing_to_build_from_is_said(tmp_path, paths, sentence):
@@ -281,7 +291,7 @@ def test_a_missing_folder_and_a_file_are_said(tmp_path):
 def test_an_unreadable_table_is_said(tmp_path):
     put(tmp_path, "A/1.jpg")
     put(tmp_path, "artists.csv", content="name\nDürer".encode("latin-1"))
-    with pytest.raises(InputError, match=r"artists\.csv is not UTF-8 .*Save it as UTF-8, or remove it"):
+    with pytest.raises(InputError, match=r"artists\.csv is not UTF-8 \(line 2.*Save it as UTF-8"):
         find_gallery(str(tmp_path))
 
 
@@ -324,11 +334,11 @@ def test_bad_rows_of_a_manifest_are_rejects(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"file;painter\na.jpg;Titian", r"needs the columns path and artist\. Columns found: file;painter\."),
-        (b"", r"Columns found: none"),
+        (b"file;painter\na.jpg;Titian", r"has no column path \(columns found: file, painter\)"),
+        (b"", r"columns found: none"),
         (b"path,artist\n", r"m\.csv is empty"),
         (b"path,artist\ngone.jpg,Titian\n", r"can be used: missing file 1"),
-        (b"path,artist\n\xff\xfe,x\n", r"is not a CSV file in UTF-8"),
+        (b"path,artist\n\xff\xfe,x\n", r"m\.csv is not UTF-8 \(line 2"),
         (None, r"The manifest .*m\.csv cannot be read: No such file"),
     ],
 )
@@ -353,7 +363,7 @@ def test_a_remote_gallery_is_listed_through_beam(remote):
     assert found.root == remote
     assert found.layout == "kaggle"
     assert whose(found) == {"images/images/Rap[h]ael/1.jpg": "Rap[h]ael", "images/images/Titian/1.jpg": "Titian"}
-    assert found.candidates[0].bytes == 5
+    assert found.candidates[0].bytes == len(JPEG)
     assert found.candidates[0].modified > 0
     assert found.artists[1].nationality == "Italian"
 
@@ -380,10 +390,10 @@ def test_a_scheme_without_file_system_is_said():
 
 
 def test_a_listing_costs_a_few_hundred_bytes_a_file():
-    names = [f"images/images/Artist_{number % 50}/Artist_{number % 50}_{number}.jpg" for number in range(20_000)]
+    paths = [f"images/images/Artist_{number % 50}/Artist_{number % 50}_{number}.jpg" for number in range(20_000)]
     tracemalloc.start()
-    files = [listing.File(str(name), 123_456 + index, 1.7e9 + index) for index, name in enumerate(names)]
-    found = _gallery("/data", _sort_out("/data", listing.Listing(files, [])))
+    files = [listing.File(str(name), 123_456 + index, 1.7e9 + index) for index, name in enumerate(paths)]
+    found = _gallery("/data", [], _of_folder("/data", listing.Listing(files, [], []), None, names.repair))
     del files
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
