@@ -91,12 +91,12 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         likeness.NEAR_COPY_BITS,
     )
     rejects = [*found.rejects, *rejects, *paintings.rejects]
-    _check_rejects(settings, found, rejects, len(rows) - len(paintings.rejects))
     if not paintings.artists:
         raise InputError(
             f"No painting is left to build from: {by_reason(rejects)}. {_list(settings, found, rejects)} lists "
             "them. A folder per artist is expected, each painting in one of them."
         )
+    _check_rejects(settings, found, rejects, len(rows) - len(paintings.rejects))
     targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
     if settings.dry_run:
         return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, rejects, settings))

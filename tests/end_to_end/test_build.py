@@ -189,7 +189,7 @@ def test_two_builds_at_once_the_second_is_refused(gallery, tmp_path):
 def test_too_many_rejects_stop_the_build_and_are_listed(gallery, tmp_path):
     done = builds.run(gallery, tmp_path, *SCHEMES, "--max_rejects=1%")
     assert done.returncode == 1
-    assert "cannot be read" in done.stderr
+    assert "cannot be used" in done.stderr
     assert "--max_rejects" in done.stderr
     (listed,) = tmp_path.glob(".survey/*/rejects.csv")
     assert str(listed) in done.stderr
