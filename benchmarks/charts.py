@@ -1,4 +1,4 @@
-"""Charts of benchmarks/results/*.json as SVG, for README and BUILD_NOTES: bars of rates, curves of memory."""
+"""Charts of benchmarks/results/*.json as SVG, for README and docs/BENCHMARKS.md: bars of rates, curves of memory."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.workers.step import Step
 
-RAW_UP_TO = 256  # pixels a side; measured, see BUILD_NOTES.md
+RAW_UP_TO = 256  # pixels a side; measured, see docs/BENCHMARKS.md
 PNG_SHARE = 0.75  # of raw, for a guess at shard sizes before there is a record
 JPEG_SHARE = 0.25
 SURVEY = Step(survey.survey_batch)
