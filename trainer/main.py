@@ -38,8 +38,10 @@ def run(config: Config) -> None:
     logging.set_verbosity(logging.WARNING)
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.dataset.dataset import Dataset
+    from trainer.data.requirements import check_dataset
 
     dataset = Dataset.open(config.dataset_dir)
+    check_dataset(dataset)
     from trainer.judging.evaluation import evaluate_run
     from trainer.pages.report import write_report
     from trainer.pages.text import table

@@ -145,6 +145,8 @@ def test_a_leak_stands_in_the_report(judged_run: Path, judged_dataset: Path, tmp
 
 def test_one_epoch_and_one_artist_do_not_break_the_plots():
     assert "polyline" in plots.learning_curve(runs.EPOCHS[:1], "loss", "loss")
+    flat = [{**epoch, "train_loss": 0.0, "validation_loss": 0.0} for epoch in runs.EPOCHS]
+    assert "polyline" in plots.learning_curve(flat, "loss", "loss")
     single = plots.confusion_matrix({"order": [0], "matrix": [[3]]}, ["<A & B>"], [""])
     assert "&lt;A &amp; B&gt;" in single
     assert plots.whisker(None, None) == ""

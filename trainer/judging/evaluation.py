@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
+from trainer.data.requirements import check_dataset
 from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
@@ -70,6 +71,7 @@ def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: 
     """
     contract = dataset.contract
     run.check_dataset(dataset)
+    check_dataset(dataset)
     model = load_model(run)
     splits = {}
     with Predictions(run, len(contract.labels)) as predictions:
@@ -104,6 +106,7 @@ def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: 
 def evaluate_split(run: RunFolder, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
     run.check_dataset(dataset)
+    check_dataset(dataset)
     expertise = run.expertise
     paintings = gather(_batches(load_model(run), dataset, split, batch_size), dataset.crops(split))
     return {

@@ -88,7 +88,7 @@ def learning_curve(epochs: Sequence[dict[str, Any]], metric: str, name: str) -> 
     number = [epoch["epoch"] for epoch in epochs]
     train = [epoch[f"train_{metric}"] for epoch in epochs]
     validation = [epoch[f"validation_{metric}"] for epoch in epochs]
-    top = 1.0 if metric == "top1" else 1.05 * max(*train, *validation)
+    top = 1.0 if metric == "top1" else 1.05 * max(*train, *validation) or 1.0  # a loss may be 0 all along
     first, last = min(number), max(number)
     axes = _Axes(440, 260, (first - 0.5, last + 0.5) if first == last else (first, last), (0, top), top=24)
     best = (np.argmax if metric == "top1" else np.argmin)(validation)

@@ -14,11 +14,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DatasetError
 from pipeline.storage import files
 from trainer.config import Config, differences
+from trainer.data.requirements import check_dataset
 from trainer.data.stream import Stream, count_classes
 from trainer.network import models
 from trainer.run.folder import RunFolder
@@ -174,10 +174,7 @@ def restore(run: Run) -> bool:
 
 
 def _stream(config: Config, folder: RunFolder, dataset: Dataset, place: devices.Place) -> Stream:
-    dataset.check_shards(*SPLITS)
-    for split in SPLITS:
-        if not dataset.contract.records(split):
-            raise DatasetError(f"The {split} split of {dataset.folder} is empty. Build it from more paintings.")
+    check_dataset(dataset)
     stream = Stream(
         dataset=dataset,
         batch_size=config.batch_size,
