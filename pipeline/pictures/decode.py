@@ -1,8 +1,7 @@
 """Bytes -> a safe RGB image; a painting -> its crops.
 
 `decode` opens whatever a folder of paintings may hold, by content and never by extension, and gives an upright sRGB
-picture; every fault becomes an `ImageError` with a short reason. `cut` takes a scheme's crops from it. Where crops lie
-is decided by `places`, a pure function of sizes, seed and content.
+picture; every fault becomes an `ImageError` with a short reason.
 
 Build workers load this module: it imports neither TensorFlow nor SciPy.
 """
@@ -16,16 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, JpegImagePlugin
 from PIL.ExifTags import Base as ExifTag
 
 from pipeline.dataset.rejects import (
@@ -38,30 +28,8 @@ from pipeline.dataset.rejects import (
     TRUNCATED,
     UNSUPPORTED,
 )
-from pipeline.pictures import colour
+from pipeline.pictures import colour, containers, formats
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS, MAX_ASPECT, MIN_SIDE
-
-# Not Image.open: it would import thirty more parsers to try on untrusted bytes, and it has a pixel limit of its own
-# that only a global can change. JPEG comes first, being nearly every file; jpeg_factory also opens MPO.
-_OPENERS = (
-    (JpegImagePlugin._accept, JpegImagePlugin.jpeg_factory),
-    (PngImagePlugin._accept, PngImagePlugin.PngImageFile),
-    (WebPImagePlugin._accept, WebPImagePlugin.WebPImageFile),
-    (TiffImagePlugin._accept, TiffImagePlugin.TiffImageFile),
-    (GifImagePlugin._accept, GifImagePlugin.GifImageFile),
-    (BmpImagePlugin._accept, BmpImagePlugin.BmpImageFile),
-)
-
-# Pictures that are told apart from text and noise, so that a user knows to convert them.
-_UNSUPPORTED_STARTS = {
-    b"8BPS": "a Photoshop document",
-    b"%PDF": "a PDF document",
-    b"<svg": "an SVG drawing",
-    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture",
-    b"\xffO\xffQ": "a JPEG 2000 codestream",
-    b"\0\0\0\x0cJXL ": "a JPEG XL picture",
-    b"\xff\x0a": "a JPEG XL codestream",
-}
 
 # What turns the rows of a picture of that EXIF orientation upright (Exif 2.32, tag 0x0112); all are views, no copies.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
@@ -117,7 +85,7 @@ class Painting:
 def decode(
     data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS, at_least: int | None = None, gray: bool = False
 ) -> Painting:
-    """Decodes a JPEG, PNG, WebP, BMP, GIF or TIFF file: its first frame, upright, in sRGB, on white.
+    """Decodes a file of a format that `formats` knows: its first frame, upright, in sRGB, on white.
 
     Size is judged from the header, before any pixel is decoded. A JPEG of everyday colours goes to libjpeg-turbo
     directly, which takes five sixths of the time that Pillow's `load` takes around the same library.
@@ -131,9 +99,21 @@ def decode(
     Raises:
       ImageError: whatever is wrong with `data`.
     """
+    try:
+        return _decode(data, max_pixels, at_least, gray)
+    except ImageError as fault:
+        # Only a file that cannot be read as it is is looked at again: a sound one pays nothing.
+        if fault.reason in (TRUNCATED, DAMAGED) and (repaired := containers.repaired(data)):
+            return _decode(repaired, max_pixels, at_least, gray)
+        raise
+
+
+def _decode(data: bytes, max_pixels: int, at_least: int | None, gray: bool) -> Painting:
     image = _open(data)
     width, height = image.size
     _check_size(width, height, max_pixels)
+    if refusal := containers.refuse(data, image, max_pixels):
+        raise ImageError(*refusal)
     try:
         pixels = _decode_jpeg(data, image, at_least, gray)
         if pixels is None:
@@ -190,19 +170,19 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     """Reads the header. Raises ImageError."""
     if not data:
         raise ImageError(EMPTY, "the file has no bytes")
-    start = data[:16]
-    for accept, opener in _OPENERS:
-        if accept(start):
-            stream = io.BytesIO(data)
-            try:
-                return opener(stream, "")
-            except Exception as error:  # see _explain
-                raise _explain(error, data, at_end=stream.tell() >= len(data)) from error
-    for prefix, what in _UNSUPPORTED_STARTS.items():
-        if start.startswith(prefix):
-            raise ImageError(UNSUPPORTED, f"{what}; convert it to JPEG, PNG or TIFF")
-    if start[4:8] == b"ftyp":
-        raise ImageError(UNSUPPORTED, "an AVIF, HEIC or video file; convert it to JPEG, PNG or TIFF")
+    start = data[: formats.START]
+    try:
+        opener = formats.opener(start)
+    except formats.MissingReaderError as error:
+        raise ImageError(UNSUPPORTED, str(error)) from error
+    if opener:
+        stream = io.BytesIO(data)
+        try:
+            return opener(stream, "")
+        except Exception as error:  # see _explain
+            raise _explain(error, data, at_end=stream.tell() >= len(data)) from error
+    if name := formats.unreadable(start):
+        raise ImageError(UNSUPPORTED, f"{name}; convert it to JPEG, PNG or TIFF")
     raise ImageError(NOT_AN_IMAGE, f"the file begins with {start!r}")
 
 
@@ -237,11 +217,12 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1..8; 1 where the EXIF block is missing or broken: the picture itself may be sound."""
+    """EXIF orientation 1..8; 1 where it is missing, broken or another number: the picture itself may be sound."""
     try:
-        return int(image.getexif().get(ExifTag.Orientation, 1))
+        orientation = int(image.getexif().get(ExifTag.Orientation, 1))
     except Exception:  # Pillow's EXIF parser fails in as many ways as its image parsers
         return 1
+    return orientation if orientation in _TURNS else 1
 
 
 def scales_down(data: bytes, width: int, height: int, at_least: int) -> bool:

@@ -34,7 +34,7 @@ REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
 --dataset_dir=datasets/crop32x2
 --backbone=MobileNetV3Small
---epochs=3
+--epochs=6
 --batch_size=8
 --schedule=constant
 --warmup=0
@@ -104,7 +104,7 @@ def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure
 
     code, _, err = finish(start(*flags, "--epochs=1"))
     assert code == 1
-    assert "holds a run of 3 epochs, more than the 1 asked for" in err
+    assert "holds a run of 6 epochs, more than the 1 asked for" in err
 
 
 def test_a_missing_dataset_is_built_by_its_scheme_from_a_sample_that_keeps_every_artist(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms
 
 from pipeline.pictures import colour
-from pipeline.pictures.decode import decode
+from pipeline.pictures.decode import ImageError, decode
 from tests.pipeline.pictures.scenes import largest_difference, png, saved, scene
 
 
@@ -48,6 +48,91 @@ def test_deep_grays_are_scaled_not_clipped(picture, form):
     data = saved(Image.fromarray(np.repeat(np.repeat(picture, 8, 0), 8, 1)), form)
     row = np.asarray(decode(data).image)[0, ::8]
     assert row.tolist() == [[0] * 3, [128] * 3, [255] * 3]
+
+
+TAGS = {"photometric": 262, "sample_format": 339}
+
+
+def deep_tiff(values: np.ndarray, **tags: int) -> bytes:
+    """A TIFF of one row of blocks of 8 x 8 pixels; `tags` are put where Pillow has written others."""
+    data = bytearray(saved(Image.fromarray(np.repeat(np.repeat(values[None], 8, 0), 8, 1)), "TIFF"))
+    for name, value in tags.items():
+        entry = data.index(struct.pack("<HHI", TAGS[name], 3, 1))
+        data[entry + 8 : entry + 10] = struct.pack("<H", value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("values", "tags", "expected"),
+    [
+        (np.array([0, 32768, 65535], np.uint16), {"photometric": 0}, [255, 127, 0]),
+        (np.array([0, 0.5, 1], np.float32), {"photometric": 0}, [255, 127, 0]),
+        (np.array([0, 2**31, 2**32 - 1], np.uint32).view(np.int32), {"sample_format": 1}, [0, 128, 255]),
+        (np.array([np.nan, 0.5, 1], np.float32), {}, [0, 128, 255]),
+        (np.array([-np.inf, 0, 0.5, 1, np.inf], np.float32), {}, [0, 0, 128, 255, 255]),
+    ],
+)
+def test_a_deep_tiff_is_what_viewers_show(values, tags, expected):
+    assert np.asarray(decode(deep_tiff(values, **tags)).image)[0, ::8, 0].tolist() == expected
+
+
+def test_twelve_bits_are_white_at_4095():
+    data = bytearray(deep_tiff(np.array([0, 2048, 4095], np.uint16)))
+    packed = b"".join(bytes(((a >> 4), (a & 15) << 4 | b >> 8, b & 255)) for a, b in [(0, 0)] * 4 + [(2048, 2048)] * 4)
+    packed += bytes.fromhex("ffffff") * 4
+    with Image.open(io.BytesIO(data)) as image:
+        at = image.tag_v2[273][0]
+    data[at:] = packed * 8
+    entry = data.index((258).to_bytes(2, "little") + (3).to_bytes(2, "little"))
+    data[entry + 8 : entry + 10] = (12).to_bytes(2, "little")
+    length = data.index((279).to_bytes(2, "little"), data.index((278).to_bytes(2, "little")))
+    data[length + 8 : length + 12] = len(packed * 8).to_bytes(4, "little")
+    assert np.asarray(decode(bytes(data)).image)[0, ::8, 0].tolist() == [0, 128, 255]
+
+
+def test_floats_without_a_number_are_refused():
+    with pytest.raises(ImageError, match="no value of the picture is a number"):
+        decode(deep_tiff(np.full(3, np.nan, np.float32)))
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF", "PNG"])
+def test_a_picture_that_is_nowhere_opaque_is_shown_without_its_alpha(form):
+    picture = scene().convert("RGBA")
+    picture.putalpha(0)
+    data = saved(picture, form)
+    assert decode(data).image.tobytes() == scene().tobytes()
+
+
+@pytest.mark.parametrize("mode", ["LA", "L"])
+def test_a_gray_profile_is_applied_with_or_without_alpha(mode):
+    picture = scene().convert("L")
+    data = saved(picture.convert(mode), "PNG", icc_profile=gray_profile(1.0))
+    expected = saved(picture, "PNG", icc_profile=gray_profile(1.0))
+    assert largest_difference(decode(data).image, decode(expected).image) == 0
+    assert largest_difference(decode(data).image, picture.convert("RGB")) > 20
+
+
+def gray_profile(gamma: float) -> bytes:
+    """An ICC profile of one channel (ICC.1:2010, 8.3)."""
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", 63190, 65536, 54061)
+    start = 132 + 2 * 12
+    tags = struct.pack(">I4sII4sII", 2, b"wtpt", start, 20, b"kTRC", start + 20, len(curve))
+    head = struct.pack(">I4sI4s4s4s", start + 20 + len(curve), b"none", 0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    head += struct.pack(">6H4s", 2000, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + white[8:]
+    return head.ljust(128, b"\0") + tags + white + curve
+
+
+def test_a_profile_of_thousands_of_steps_is_left_out():
+    step = b"matf\0\0\0\0" + struct.pack(">HH12f", 3, 3, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+    chain = (
+        b"mpet\0\0\0\0" + struct.pack(">HHI", 3, 3, 5000) + struct.pack(">II", 16 + 8 * 5000, len(step)) * 5000 + step
+    )
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[132 + 4 : 132 + 12] = struct.pack(">II", len(profile), len(chain))
+    profile[:4] = struct.pack(">I", len(profile) + len(chain))
+    data = saved(scene(), "PNG", icc_profile=bytes(profile) + chain)
+    assert decode(data).image.tobytes() == scene().tobytes()
 
 
 @pytest.mark.parametrize(("colour", "pixel"), [(2, (65535, 32896, 0)), (6, (65535, 32896, 0, 65535))])

@@ -61,6 +61,9 @@ AS_STORED = {  # Exif 2.32, tag 0x0112: how an upright picture is turned to be s
         ("TIFF", {}, 0),
         ("TIFF", {"compression": "tiff_lzw"}, 0),
         ("GIF", {}, 20),
+        ("AVIF", {"quality": 95}, 20),
+        ("JPEG2000", {}, 0),
+        ("JPEG2000", {"no_jp2": True}, 0),
     ],
 )
 def test_every_promised_format_is_opened_by_content(form, options, tolerance):
@@ -103,6 +106,14 @@ def test_every_exif_orientation_is_turned_upright(form, orientation):
     assert largest_difference(painting.image, scene()) <= (10 if form == "JPEG" else 0)
 
 
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_does_not_exist_means_upright(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    painting = decode(saved(scene(), "PNG", exif=exif))
+    assert (painting.width, painting.height, painting.image.tobytes()) == (48, 32, scene().tobytes())
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_broken_exif_block_does_not_cost_the_picture():
     painting = decode(saved(scene(), "PNG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff rubbish"))
@@ -128,7 +139,9 @@ def test_of_an_animation_the_first_frame_counts(form):
         (b"<!DOCTYPE html><html><body>404</body></html>", NOT_AN_IMAGE),
         (b"\0" * 4096, NOT_AN_IMAGE),
         (b"8BPS\0\1" + b"\0" * 100, UNSUPPORTED),
-        (b"\0\0\0\x20ftypavif" + b"\0" * 100, UNSUPPORTED),
+        (b"%PDF-1.7" + b"\0" * 100, UNSUPPORTED),
+        (b"\0\0\0\x20ftypisom" + b"\0" * 100, UNSUPPORTED),
+        (b"\0\0\0\x20ftypavif" + b"\0" * 100, TRUNCATED),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", UNSUPPORTED),
         (png(60_000, 60_000, 8, 2, b""), TOO_MANY_PIXELS),
         (png(1, 1, 8, 2, b"\0\1\2\3"), ABSURD_DIMENSIONS),
