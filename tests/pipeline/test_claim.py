@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.claim import claim_folders
 from pipeline.errors import DatasetError
-from pipeline.plan import Target
+from pipeline.shards import Target
 
 ABOUT = {"seed": 1}
 
