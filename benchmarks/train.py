@@ -115,7 +115,8 @@ def resume(dataset: Path) -> dict[int, float]:
 
 def consume(dataset: Path, source: str) -> None:
     """What a process whose memory is measured does; prints its own peak, in MiB; null where it runs out."""
-    from trainer.data.stream import Stream, evaluation_batches, training_batches
+    from trainer.data.evaluation import evaluation_batches
+    from trainer.data.stream import Stream, training_batches
     from trainer.judging.voting import gather
     from trainer.training.line import peak_rss_mib
 
@@ -138,8 +139,8 @@ def consume(dataset: Path, source: str) -> None:
             _take(steps, batch)
     scored = (
         {
-            "painting_id": batch["painting_id"].numpy().tolist(),
-            "label": batch["label"].numpy(),
+            "painting_id": [name.decode("ascii") for name in batch["painting_id"]],
+            "label": batch["label"],
             "scores": steps.scores(batch["image"]).numpy(),
         }
         for batch in evaluation_batches(opened, "validation", BATCH)

@@ -19,8 +19,7 @@ from PIL import Image
 
 from pipeline.dataset.contract import CARD_FILE, VERSION, Artist, Contract
 from pipeline.dataset.dataset import Dataset
-from pipeline.dataset.example import decode_example
-from pipeline.dataset.frames import read_frames
+from pipeline.dataset.records import read_records
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, read_rejects
 from pipeline.pages.html import data_uri, environment
 from pipeline.storage import files
@@ -271,14 +270,12 @@ def _open(path: str) -> Iterator[BinaryIO]:
 def _find(stream: BinaryIO, path: str, wanted: set[str], contract: Contract) -> Iterator[tuple[int, Sample]]:
     """The first crop of each wanted painting of a shard, reading no further than needed: (label, sample)."""
     missing = set(wanted)
-    for _, payload in read_frames(stream, path):
+    for _, record in read_records(stream, path, contract):
         if not missing:
             return
-        record = decode_example(payload)
-        painting = record["painting_id"].decode()
-        if painting in missing:
-            missing.remove(painting)
-            yield record["label"][0], Sample(painting, _picture(record["image"], contract))
+        if record.painting_id in missing:
+            missing.remove(record.painting_id)
+            yield record.label, Sample(record.painting_id, _picture(record.image, contract))
 
 
 def _picture(image: bytes, contract: Contract) -> str:

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from pipeline.dataset.contract import CONTRACT_FILE, Contract, Shard
 from pipeline.dataset.dataset import Dataset
-from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.dataset.paintings import PAINTINGS_FILE
+from pipeline.dataset.records import parse_record
 from pipeline.errors import DamagedShardError, MorelliError
 from pipeline.plan import Plan, Work, fingerprint
 from pipeline.storage import files
@@ -91,15 +91,12 @@ def _verify_shard(folder: str, shard: Shard, contract: Contract, seen: _Seen) ->
 
 def _verify_record(payload: bytes, contract: Contract, seen: _Seen) -> str | None:
     try:
-        record = decode_example(payload)
-        painting, (label,), image = record["painting_id"].decode(), record["label"], record["image"]
-    except (ValueError, KeyError) as error:
-        return f"cannot be read ({error})"
-    seen.records[painting] += 1
-    if contract.encoding == "raw" and len(image) != contract.scheme.size**2 * 3:
-        return f"has {len(image):,} bytes of pixels, not {contract.scheme.size**2 * 3:,}"
-    if not 0 <= label < len(contract.artists) or seen.labels.setdefault(painting, label) != label:
-        return f"has label {label}, which is not its painting's"
+        record = parse_record(payload, contract)
+    except ValueError as error:
+        return str(error)
+    seen.records[record.painting_id] += 1
+    if (label := seen.labels.setdefault(record.painting_id, record.label)) != record.label:
+        return f"has label {record.label}, and others of its painting {label}"
     return None
 
 

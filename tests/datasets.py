@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,8 @@ from PIL import Image
 
 from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, VERSION, Artist, Contract, Encoding, Shard, shard_filename
 from pipeline.dataset.dataset import Dataset
-from pipeline.dataset.example import encode_example
-from pipeline.dataset.frames import frame
+from pipeline.dataset.example import decode_example, encode_example
+from pipeline.dataset.frames import frame, read_frames
 from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
 from pipeline.dataset.schemes import Scheme, parse_scheme
 
@@ -142,3 +144,37 @@ def change_paintings(folder: Path, change: Callable[[PaintingRow], PaintingRow])
     """Rewrites the paintings table of a dataset, row by row."""
     rows = [PaintingRow(**{**row, "copies": tuple(row["copies"])}) for row in Dataset.open(folder).planned()]
     (folder / PAINTINGS_FILE).write_bytes(paintings_table(map(change, rows)))
+
+
+def change_shard(folder: Path, split: str, number: int, change: Callable[[list[bytes]], bytes]) -> str:
+    """Rewrites a shard of a dataset as a function of its records, and what the contract says of it; its path."""
+    contract = Dataset.open(folder).contract
+    shards = list(contract.splits[split])
+    path = folder / shards[number].filename
+    content = change([payload for _, payload in read_frames(io.BytesIO(path.read_bytes()), path.name)])
+    path.write_bytes(content)
+    shards[number] = replace(shards[number], bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    changed = replace(contract, splits={**contract.splits, split: tuple(shards)})
+    (folder / CONTRACT_FILE).write_text(changed.to_json(), encoding="utf-8")
+    return str(path)
+
+
+def with_fields(payload: bytes, **fields: object) -> bytes:
+    """A record with other values in some fields."""
+    found = decode_example(payload)
+    found["painting_id"] = found["painting_id"].decode()
+    (found["label"],), (found["crop_index"],) = found["label"], found["crop_index"]
+    return encode_example(**{**found, **fields})
+
+
+def crops(dataset: Path, split: str) -> Counter[bytes]:
+    """The pictures of a split, as TensorFlow parses them."""
+    from trainer.data.parse import parse_batch
+
+    found: Counter[bytes] = Counter()
+    contract = Dataset.open(dataset).contract
+    for shard in contract.splits[split]:
+        with (dataset / shard.filename).open("rb") as file:
+            payloads = [payload for _, payload in read_frames(file, shard.filename)]
+        found.update(image.tobytes() for image in parse_batch(payloads, contract)["image"].numpy())
+    return found

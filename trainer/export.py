@@ -62,14 +62,14 @@ def export(run: RunFolder, kind: str, output: Path, dataset_dir: Path | None = N
     import numpy as np
 
     from pipeline.dataset.dataset import Dataset
-    from trainer.data.stream import evaluation_batches
+    from trainer.data.evaluation import evaluation_batches
     from trainer.errors import RunError
 
     if not run.best.exists():
         raise RunError(f"{run} holds no {run.best.name}: that is no run, or one that has not finished an epoch.")
     model = keras.models.load_model(run.best, compile=False)
     dataset = Dataset.open(dataset_dir or run.dataset_dir)
-    crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"].numpy()
+    crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"]
     expected = np.asarray(model(crops, training=False))
 
     target = output / FILES[kind]

@@ -7,11 +7,14 @@ module's `Contract`. What a record holds stands in `pipeline.dataset.example`.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import re
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipeline.dataset.schemes import Scheme, parse_scheme
+from pipeline.dataset.schemes import BY_NAME, Scheme
 from pipeline.errors import DatasetError
+from pipeline.storage import plain
 
 VERSION = "1.0.0"
 FORMAT = 1  # of morelli.json
@@ -19,6 +22,8 @@ CONTRACT_FILE = "morelli.json"
 CARD_FILE = "card.html"
 SPLITS = ("train", "validation", "test")
 VALUE_RANGE = (0, 255)
+_SMALLEST_RECORD = 150  # bytes; of a frame, the fields but the picture, and their names
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Encoding = Literal["raw", "png", "jpeg"]
 
@@ -78,44 +83,88 @@ class Contract:
 
     def to_json(self) -> str:
         """The text of `morelli.json`."""
-        content = {
-            "format": FORMAT,
-            "fingerprint": self.fingerprint,
-            "scheme": self.scheme.name,
-            "encoding": self.encoding,
-            "value_range": list(VALUE_RANGE),
-            "seed": self.seed,
-            "artists": [asdict(artist) for artist in self.artists],
-            "splits": {split: [asdict(shard) for shard in shards] for split, shards in self.splits.items()},
-            "build": self.build,
-        }
-        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        content = _File(
+            FORMAT,
+            self.fingerprint,
+            self.scheme,
+            self.encoding,
+            VALUE_RANGE,
+            self.seed,
+            self.artists,
+            self.splits,
+            self.build,
+        )
+        return json.dumps(plain.dump(content, BY_NAME), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = CONTRACT_FILE) -> Contract:
-        """The inverse of `to_json`. Raises DatasetError where `text` is not a contract of this format."""
+        """The inverse of `to_json`, checked as a whole: nobody who reads it need doubt what it says of itself.
+
+        Raises:
+          DatasetError: `text` is not a contract of this format.
+        """
         try:
-            content = json.loads(text)
-            if content["format"] != FORMAT:
+            content = plain.parse(text)
+            if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
                 raise DatasetError(
                     f"{where} has format {content['format']}; this version reads format {FORMAT}. "
                     "Build the dataset again."
                 )
-            if content["value_range"] != list(VALUE_RANGE):
-                raise DatasetError(f"{where}: expected pixel values 0..255, found {content['value_range']}.")
-            return cls(
-                scheme=parse_scheme(content["scheme"]),
-                encoding=content["encoding"],
-                artists=tuple(Artist(**artist) for artist in content["artists"]),
-                splits={
-                    split: tuple(Shard(**shard) for shard in shards) for split, shards in content["splits"].items()
-                },
-                fingerprint=content["fingerprint"],
-                seed=content["seed"],
-                build=content["build"],
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise DatasetError(f"{where} is not a dataset description: {error!r}. Build the dataset again.") from error
+            file = plain.load(_File, content, BY_NAME)
+            _check(file)
+        except ValueError as error:
+            raise DatasetError(f"{where} is not a dataset description: {error}. Build the dataset again.") from error
+        return cls(
+            scheme=file.scheme,
+            encoding=file.encoding,
+            artists=file.artists,
+            splits={split: file.splits[split] for split in SPLITS},
+            fingerprint=file.fingerprint,
+            seed=file.seed,
+            build=file.build,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The fields of `morelli.json`, in their order."""
+
+    format: int
+    fingerprint: str
+    scheme: Scheme
+    encoding: Encoding
+    value_range: tuple[int, ...]
+    seed: int
+    artists: tuple[Artist, ...]
+    splits: dict[str, tuple[Shard, ...]]
+    build: dict[str, Any]
+
+
+def _check(file: _File) -> None:
+    """Raises ValueError where values have the right types, and cannot be those of a dataset."""
+    if file.value_range != VALUE_RANGE:
+        raise ValueError(f"expected pixel values 0..255, found {list(file.value_range)}")
+    if not _SHA256.fullmatch(file.fingerprint):
+        raise ValueError(f"the fingerprint {file.fingerprint[:80]!r} is no SHA-256")
+    if not -(2**63) <= file.seed < 2**63:
+        raise ValueError(f"the seed {file.seed} has more than 64 bits")
+    names = Counter(artist.name for artist in file.artists)
+    if not names or "" in names:
+        raise ValueError("it names no artists" if not names else "an artist has no name")
+    if max(names.values()) > 1:
+        raise ValueError(f"it names {names.most_common(1)[0][0]!r} twice")
+    if file.splits.keys() != set(SPLITS):
+        raise ValueError(f"expected the splits {', '.join(SPLITS)}, found {', '.join(file.splits) or 'none'}")
+    for split, shards in file.splits.items():
+        for index, shard in enumerate(shards):
+            if shard.filename != (name := shard_filename(file.scheme, split, index, len(shards))):
+                raise ValueError(f"expected the shard {name}, found {shard.filename[:200]!r}")
+            if not 0 <= shard.paintings <= shard.records <= shard.bytes // _SMALLEST_RECORD:
+                raise ValueError(
+                    f"{name} cannot hold {shard.records} records of {shard.paintings} paintings in {shard.bytes} bytes"
+                )
+            if not _SHA256.fullmatch(shard.sha256):
+                raise ValueError(f"{name} has the checksum {shard.sha256[:80]!r}, which is no SHA-256")
 
 
 def shard_filename(scheme: Scheme, split: str, index: int, count: int) -> str:

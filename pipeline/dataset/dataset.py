@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Shard
+from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, VERSION, Contract, Shard
 from pipeline.dataset.paintings import PAINTINGS_FILE, read_paintings
 from pipeline.errors import DamagedShardError, DatasetError
 from pipeline.storage import files
@@ -61,7 +61,21 @@ class Dataset:
             raise DatasetError(
                 f"{self.folder} holds no {PAINTINGS_FILE} ({error.strerror or error}). Build the dataset again."
             ) from error
-        return read_paintings(table, self.path(PAINTINGS_FILE), *columns)
+        for row in read_paintings(table, self.path(PAINTINGS_FILE), *columns):
+            self._check_row(row)
+            yield row
+
+    def _check_row(self, row: dict[str, Any]) -> None:
+        """Raises DatasetError for a row that speaks of a split, an artist or a number of records there cannot be."""
+        if row.get("split", SPLITS[0]) not in SPLITS:
+            what = f"split {row['split']!r}"
+        elif not 0 <= row.get("label", 0) < len(self.contract.artists):
+            what = f"label {row['label']}, of {len(self.contract.artists)} artists"
+        elif row.get("records", 0) < 0:
+            what = f"{row['records']} records"
+        else:
+            return
+        raise DatasetError(f"{self.path(PAINTINGS_FILE)} has a painting of {what}. Build the dataset again.")
 
     @functools.cache  # noqa: B019  # datasets are few, and live as long as the process
     def crops(self, split: str) -> dict[str, int]:

@@ -101,12 +101,13 @@ def encode_example(
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     """(value, where the next byte lies)."""
     value = shift = 0
-    while True:
+    while shift < 70:  # ten bytes, as protobuf's integers have at most
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7
         if byte < 0x80:
             return value, at
+    raise ValueError("an integer has more than 64 bits")
 
 
 def _read_fields(data: bytes) -> Iterator[tuple[int, bytes]]:

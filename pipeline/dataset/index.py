@@ -1,4 +1,4 @@
-"""Where in shards do the pictures and labels of their records lie? Answered for all records at once, in memory.
+"""Where in shards do pictures lie, and what else do their records say? Answered for all records at once, in memory.
 
 Whoever knows where pictures lie copies each of them once, into the batch it is for. Parsing records one by one, or by
 the batch, copies each several times, into memory that is new to the process: pages that are touched for the
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import crc32c
 import numpy as np
 
-from pipeline.dataset.frames import CRC_MASK, read_frames
+from pipeline.dataset.frames import CRC_MASK, frame, read_frames
 from pipeline.errors import DamagedShardError
 
 _HEADER, _FOOTER = 12, 4  # bytes of a frame around its payload: length and CRC; CRC
@@ -27,7 +27,16 @@ _HEADER, _FOOTER = 12, 4  # bytes of a frame around its payload: length and CRC;
 # Feature's kinds.
 _FEATURES = _ENTRY = _KEY = _BYTES_LIST = _VALUES = 1 << 3 | 2
 _FEATURE = 2 << 3 | 2
+_FLOAT_LIST = 2 << 3 | 2
 _INT64_LIST = 3 << 3 | 2
+_KINDS = {  # of the fields of a record, in their order; how many values each has
+    b"crop_box": (_FLOAT_LIST, 4),
+    b"crop_index": (_INT64_LIST, 1),
+    b"image": (_BYTES_LIST, 1),
+    b"label": (_INT64_LIST, 1),
+    b"painting_id": (_BYTES_LIST, 1),
+    b"source_size": (_INT64_LIST, 2),
+}
 
 
 class Extent(NamedTuple):
@@ -42,9 +51,12 @@ class Index(NamedTuple):
     """Of each record, in the order of their extents and of the file.
 
     Attributes:
-      starts: int64[records], where its picture's bytes begin in memory.
-      lengths: int64[records], how many they are.
+      starts, lengths: int64[records], where its picture's bytes lie in memory, and how many they are.
       labels: int64[records].
+      id_starts, id_lengths: int64[records], of its painting's id, likewise.
+      crop_indexes: int64[records].
+      crop_boxes: float32[records, 4].
+      source_sizes: int64[records, 2].
       begins, ends: int64[records], of the payload that has all this in it.
       crcs: uint32[records], what the payload's CRC should be.
       extents: the shards.
@@ -53,6 +65,11 @@ class Index(NamedTuple):
     starts: np.ndarray
     lengths: np.ndarray
     labels: np.ndarray
+    id_starts: np.ndarray
+    id_lengths: np.ndarray
+    crop_indexes: np.ndarray
+    crop_boxes: np.ndarray
+    source_sizes: np.ndarray
     begins: np.ndarray
     ends: np.ndarray
     crcs: np.ndarray
@@ -75,31 +92,59 @@ def index(memory: np.ndarray, extents: Sequence[Extent]) -> Index:
         fails its CRC. What else may be damaged, `check` finds.
     """
     try:
-        begins, ends = map(np.concatenate, zip(*(_payloads(memory, extent) for extent in extents), strict=True))
-        at, length = _enter(memory, begins, _FEATURES)
-        if (at + length != ends).any():
-            raise _ForeignError
-        found = {}
-        for key, kind in ((b"crop_box", 0), (b"crop_index", 0), (b"image", _BYTES_LIST), (b"label", _INT64_LIST)):
-            entry, length = _enter(memory, at, _ENTRY)
-            _expect(memory, entry, bytes((_KEY, len(key))) + key)
-            if kind:
-                feature, _ = _enter(memory, entry + 2 + len(key), _FEATURE)
-                values, _ = _enter(memory, feature, kind)
-                found[key] = _enter(memory, values, _VALUES)
-            at = entry + length
-        starts, lengths = found[b"image"]
-        if (at > ends).any() or (starts + lengths > ends).any():
-            raise _ForeignError
-        labels, _ = _varints(memory, found[b"label"][0])
-        return Index(starts, lengths, labels, begins, ends, _stored_crcs(memory, ends), extents)
+        return _index(memory, extents)
     except (_ForeignError, IndexError):
         for extent in extents if len(extents) > 1 else ():
             index(memory, [extent])  # is it this one?
-        shard = memory[extents[0].start :][: extents[0].size]
-        for _ in read_frames(io.BytesIO(shard.tobytes()), extents[0].path):  # says what is wrong, and where
-            pass
-        raise DamagedShardError(extents[0].path, 0, "its records are not those of a dataset of this format") from None
+        raise _foreign(memory, extents[0]) from None
+
+
+def _foreign(memory: np.ndarray, extent: Extent) -> DamagedShardError:
+    """What is wrong with a shard that is not as it should be, and where, found record by record."""
+    shard = memory[extent.start :][: extent.size]
+    try:
+        for offset, payload in read_frames(io.BytesIO(shard.tobytes()), extent.path):
+            alone = np.frombuffer(frame(payload), np.uint8)
+            try:
+                _index(alone, [Extent("", 0, len(alone))])
+            except (_ForeignError, IndexError):
+                return DamagedShardError(extent.path, offset, "the record is not one of a dataset of this format")
+    except DamagedShardError as error:
+        return error
+    raise AssertionError(f"{extent.path} is sound record by record, and not as a whole")
+
+
+def _index(memory: np.ndarray, extents: Sequence[Extent]) -> Index:
+    """`index`. Raises _ForeignError or IndexError where anything is wrong."""
+    begins, ends = map(np.concatenate, zip(*(_payloads(memory, extent) for extent in extents), strict=True))
+    at, stop = _enter(memory, begins, ends, _FEATURES)
+    if (stop != ends).any():
+        raise _ForeignError
+    content = {}
+    for key, (kind, _) in _KINDS.items():
+        entry, stop = _enter(memory, at, ends, _ENTRY)
+        _expect(memory, entry, bytes((_KEY, len(key))) + key)
+        feature, most = _enter(memory, entry + 2 + len(key), stop, _FEATURE)
+        values, most = _enter(memory, feature, most, kind)
+        content[key] = _enter(memory, values, most, _VALUES)
+        at = stop
+    if (at != ends).any():
+        raise _ForeignError
+    integers = {
+        key: _integers(memory, *content[key], count) for key, (kind, count) in _KINDS.items() if kind == _INT64_LIST
+    }
+    return Index(
+        *_extent(content[b"image"]),
+        integers[b"label"][:, 0],
+        *_extent(content[b"painting_id"]),
+        integers[b"crop_index"][:, 0],
+        _floats(memory, *content[b"crop_box"], _KINDS[b"crop_box"][1]),
+        integers[b"source_size"],
+        begins,
+        ends,
+        _stored_crcs(memory, ends),
+        extents,
+    )
 
 
 def check(memory: np.ndarray, found: Index, records: np.ndarray) -> None:
@@ -117,9 +162,14 @@ def check(memory: np.ndarray, found: Index, records: np.ndarray) -> None:
     view = memory.data
     crcs = np.array([crc32c.crc32c(view[begin:end]) for begin, end in spans], np.uint32)
     if len(bad := np.flatnonzero(crcs != found.crcs[records])):
-        frame = int(found.begins[records[bad[0]]]) - _HEADER
-        extent = next(each for each in found.extents if each.start <= frame < each.start + each.size)
-        raise DamagedShardError(extent.path, frame - extent.start, "the record fails its CRC")
+        raise damaged(found, int(records[bad[0]]), "the record fails its CRC")
+
+
+def damaged(found: Index, record: int, what: str) -> DamagedShardError:
+    """The error that says where one of the records lies."""
+    at = int(found.begins[record]) - _HEADER
+    extent = next(each for each in found.extents if each.start <= at < each.start + each.size)
+    return DamagedShardError(extent.path, at - extent.start, what)
 
 
 def _payloads(memory: np.ndarray, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
@@ -149,11 +199,40 @@ def _stored_crcs(memory: np.ndarray, places: np.ndarray) -> np.ndarray:
     return rotated >> 17 | rotated << 15
 
 
-def _enter(memory: np.ndarray, at: np.ndarray, tag: int) -> tuple[np.ndarray, np.ndarray]:
-    """Begin and length of the content of length-delimited fields. Raises _ForeignError where one has another tag."""
+def _enter(memory: np.ndarray, at: np.ndarray, ends: np.ndarray, tag: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the content of length-delimited fields begins and ends.
+
+    Raises:
+      _ForeignError: one has another tag, or goes past what it lies in, which ends at `ends`.
+    """
     _expect(memory, at, bytes((tag,)))
     length, begin = _varints(memory, at + 1)
-    return begin, length
+    if (length > ends - begin).any():
+        raise _ForeignError
+    return begin, begin + length
+
+
+def _extent(content: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    begins, ends = content
+    return begins, ends - begins
+
+
+def _integers(memory: np.ndarray, at: np.ndarray, ends: np.ndarray, count: int) -> np.ndarray:
+    """int64[records, count]. Raises _ForeignError where there are fewer or more between `at` and `ends`."""
+    columns = []
+    for _ in range(count):
+        values, at = _varints(memory, at)
+        columns.append(values)
+    if (at != ends).any():
+        raise _ForeignError
+    return np.stack(columns, axis=1)
+
+
+def _floats(memory: np.ndarray, at: np.ndarray, ends: np.ndarray, count: int) -> np.ndarray:
+    """float32[records, count]. Raises _ForeignError likewise."""
+    if (ends - at != 4 * count).any():
+        raise _ForeignError
+    return memory[at[:, None] + np.arange(4 * count)].view("<f4").reshape(len(at), count)
 
 
 def _expect(memory: np.ndarray, at: np.ndarray, content: bytes) -> None:

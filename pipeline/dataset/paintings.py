@@ -87,6 +87,8 @@ def read_paintings(table: bytes, where: str, *columns: str) -> Iterator[dict[str
         if wrong := [field.name for field in schema() if found.get(field.name) != field.type]:
             raise DatasetError(f"{where} has no column {wrong[0]} as this version writes it. Build the dataset again.")
         for batch in file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False):
+            if empty := [name for name in batch.schema.names if batch[name].null_count]:
+                raise DatasetError(f"{where} has an empty cell in its column {empty[0]}. Build the dataset again.")
             yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise DatasetError(f"{where} cannot be read ({error}). Run the same pipeline.build command again.") from error

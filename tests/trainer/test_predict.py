@@ -56,7 +56,7 @@ def expertise_of(contract: Contract) -> Expertise:
 
 def assert_same_records(dataset: Path) -> int:
     """Every record of a dataset against those made of its files for an attribution; how many there were."""
-    from trainer.data.stream import evaluation_batches
+    from trainer.data.evaluation import evaluation_batches
 
     expertise = expertise_of(Dataset.open(dataset).contract)
     rows = pd.read_parquet(dataset / "paintings.parquet").set_index("painting_id")
@@ -66,7 +66,7 @@ def assert_same_records(dataset: Path) -> int:
     }
     seen = 0
     for split in SPLITS:
-        for batch in evaluation_batches(Dataset.open(dataset), split, 32).as_numpy_iterator():
+        for batch in evaluation_batches(Dataset.open(dataset), split, 32):
             for row, name in enumerate(batch["painting_id"]):
                 ours, index = made[name.decode()], batch["crop_index"][row]
                 for key in ("image", "crop_box", "source_size", "crop_index", "painting_id"):

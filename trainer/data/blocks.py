@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.dataset.dataset import Dataset
-from pipeline.dataset.index import Extent, Index, check, index
+from pipeline.dataset.index import Extent, Index, check
+from pipeline.dataset.records import locate
 from pipeline.errors import DamagedShardError
 from trainer.data import order
 from trainer.data.order import Block
@@ -110,7 +111,7 @@ class Blocks:
             extents.append(Extent(self._dataset.shard_path(shard), at, shard.bytes))
             _fill(memory[at : at + shard.bytes], extents[-1].path)
             at += _pages(shard.bytes)
-        found = index(memory, extents)
+        found = locate(memory, extents, shards, self._contract)
         if block.draws is not None:  # labels decide which records are emitted
             check(memory, found, np.arange(len(found.labels)))
         return _Loaded(memory, found, order.block_positions(block, number, found.labels, self._seed, epoch))

@@ -4,8 +4,6 @@ Training: blocks of shards (`trainer.data.order`) lie in memory (`trainer.data.b
 them in permuted order. No function of TensorFlow is ever called for a single record, which is what limits most
 pipelines of small records. And no record keeps an allocation of its own: as strings in a shuffle buffer, allocated by
 one thread and freed by another, they fragment the heap, which grows for an epoch.
-
-Evaluation: every record once, in shard order, the last batch kept.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.dataset.dataset import Dataset
-from pipeline.dataset.frames import read_frames
 from trainer.data import augment, order
 from trainer.data.blocks import Blocks
-from trainer.data.parse import decode_images, parse_batch
+from trainer.data.parse import decode_images
 
-_READ_BUFFER = 1 << 18  # bytes asked of the file system at a time; larger is no faster
-_LABELS_CHUNK = 256  # records parsed at a time where only labels are
 PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
 Batch = tuple[tf.Tensor, tf.Tensor]
@@ -148,70 +142,3 @@ def _finisher(stream: Stream) -> Callable[[int, np.ndarray, np.ndarray], Batch]:
         return decode_and_augment(tf.constant(number, tf.int64), pictures, targets)
 
     return finish
-
-
-def parse_labels(serialized: tf.Tensor) -> tf.Tensor:
-    """int64[batch]: the labels of string[batch] records, without touching the images."""
-    return tf.io.parse_example(serialized, {"label": tf.io.FixedLenFeature([], tf.int64)})["label"]
-
-
-def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> tf.data.Dataset:
-    """Every record of a split exactly once, in shard order; the last batch may be smaller.
-
-    Returns:
-      A dataset of dicts as `records.parse_batch` gives them.
-
-    Raises:
-      DatasetError: there is no dataset, or a shard is missing or has another size. Iterate inside `damage_named` to
-        have damage that only reading finds named as well.
-    """
-    dataset.check_shards(split)
-    paths = [dataset.shard_path(shard) for shard in dataset.contract.splits[split]]
-    serialized = tf.data.TFRecordDataset(paths, buffer_size=_READ_BUFFER).batch(batch_size)
-    batches = serialized.map(lambda batch: parse_batch(batch, dataset.contract), num_parallel_calls=PARALLEL)
-    return batches.prefetch(PREFETCH).with_options(_options())
-
-
-def count_classes(dataset: Dataset) -> np.ndarray:
-    """int64[shards, classes]: how many records of each class each training shard holds. Reads the split once."""
-    shards = dataset.contract.splits["train"]
-    classes = len(dataset.contract.labels)
-
-    def count(path: tf.Tensor) -> tf.Tensor:
-        labels = tf.data.TFRecordDataset(path, buffer_size=_READ_BUFFER).batch(_LABELS_CHUNK).map(parse_labels)
-        return labels.reduce(
-            tf.zeros([classes], tf.int64),
-            lambda total, batch: total + tf.math.bincount(tf.cast(batch, tf.int32), minlength=classes, dtype=tf.int64),
-        )
-
-    paths = tf.data.Dataset.from_tensor_slices([dataset.shard_path(shard) for shard in shards])
-    with damage_named(dataset, "train"):
-        return np.stack(list(paths.map(count, num_parallel_calls=PARALLEL).as_numpy_iterator()))
-
-
-@contextmanager
-def damage_named(dataset: Dataset, split: str) -> Iterator[None]:
-    """Turns TensorFlow's word that some record is corrupt into one that says which, where and what to do.
-
-    Raises:
-      DamagedShardError, DatasetError: in place of a tf.errors.OpError that bad shards explain. Others pass.
-    """
-    try:
-        yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError):
-        dataset.check_shards(split)
-        for shard in dataset.contract.splits[split]:
-            path = dataset.shard_path(shard)
-            with open(path, "rb") as stream:
-                for _ in read_frames(stream, path):
-                    pass
-        raise
-
-
-def _options() -> tf.data.Options:
-    options = tf.data.Options()
-    options.deterministic = True
-    options.autotune.enabled = False
-    # Workers cut their part out of the common order themselves.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return options

@@ -153,7 +153,7 @@ def summarise(splits: dict[str, Paintings], expertise: Expertise) -> dict[str, A
 
 
 def _batches(model: keras.Model, dataset: Dataset, split: str, batch_size: int) -> Iterator[dict[str, Any]]:
-    from trainer.data.stream import damage_named, evaluation_batches
+    from trainer.data.evaluation import damage_named, evaluation_batches
 
     with damage_named(dataset, split):
-        yield from predicted(model, evaluation_batches(dataset, split, batch_size).as_numpy_iterator())
+        yield from predicted(model, evaluation_batches(dataset, split, batch_size))

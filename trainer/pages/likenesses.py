@@ -73,9 +73,9 @@ def likenesses(dataset: Dataset, split: str, wanted: Collection[str], max_pixels
 
 
 def _crops(dataset: Dataset, split: str, wanted: Collection[str]) -> Iterator[tuple[str, Patch]]:
-    from trainer.data.stream import evaluation_batches
+    from trainer.data.evaluation import evaluation_batches
 
-    for batch in evaluation_batches(dataset, split, 256).as_numpy_iterator():
+    for batch in evaluation_batches(dataset, split, 256):
         ids = [name.decode("ascii") for name in batch["painting_id"]]
         for row in np.flatnonzero([name in wanted for name in ids]):
             uri = data_uri(Image.fromarray(batch["image"][row]), LONGEST_CROP, QUALITY)

@@ -19,7 +19,8 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.terminal.progress import Progress
 from pipeline.terminal.streams import say
 from trainer.config import Config
-from trainer.data.stream import damage_named, evaluation_batches, training_batches
+from trainer.data.evaluation import damage_named, evaluation_batches
+from trainer.data.stream import training_batches
 from trainer.errors import InterruptedRunError, NotFiniteError
 from trainer.judging import scores
 from trainer.judging.voting import gather
@@ -200,8 +201,8 @@ def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
             if interrupts.signal:
                 raise _AskedToStopError
             yield {
-                "painting_id": [name.decode("ascii") for name in batch["painting_id"].numpy()],
-                "label": batch["label"].numpy(),
+                "painting_id": [name.decode("ascii") for name in batch["painting_id"]],
+                "label": batch["label"],
                 "scores": run.steps.scores(batch["image"]).numpy(),
             }
 

@@ -18,8 +18,9 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DatasetError
 from pipeline.storage import files
 from trainer.config import Config, differences
+from trainer.data.evaluation import count_classes
 from trainer.data.requirements import check_dataset
-from trainer.data.stream import Stream, count_classes
+from trainer.data.stream import Stream
 from trainer.network import models
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices, objective, preflight
@@ -202,7 +203,7 @@ def _class_totals(config: Config, folder: RunFolder, stream: Stream) -> np.ndarr
 
 
 def _class_counts(folder: RunFolder, dataset: Dataset) -> np.ndarray:
-    """`input.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
+    """`evaluation.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
     path = folder.class_counts(dataset.contract)
     with contextlib.suppress(OSError, ValueError, EOFError):
         return np.load(path)

@@ -75,7 +75,7 @@ def test_a_shard_that_is_cut_short_is_found_unless_the_cut_is_between_records(
 
 @pytest.mark.parametrize("payload", [b"", b"not an example", encode_example(b"x", 1, "a", 0, [0] * 4, [1, 1])[:-30]])
 def test_sound_frames_of_something_else_are_refused(payload: bytes) -> None:
-    with pytest.raises(DamagedShardError, match="not those of a dataset of this format"):
+    with pytest.raises(DamagedShardError, match="not one of a dataset of this format"):
         index_and_check(shard([encode_example(b"abc", 2, "b", 1, [0] * 4, [1, 1]), payload]))
 
 

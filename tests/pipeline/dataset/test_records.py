@@ -29,13 +29,13 @@ EXAMPLES = st.fixed_dictionaries(
 
 
 def contract(**changes: object) -> Contract:
-    shard = Shard("crop64x16-train.tfrecord-00000-of-00001", 32, 2, 1000, "ab")
+    shard = Shard("crop64x16-train.tfrecord-00000-of-00001", 32, 2, 400_000, "ab" * 32)
     fields = {
         "scheme": Crops(64, 16),
         "encoding": "raw",
         "artists": (Artist("Albrecht Dürer", "1471 - 1528", "Northern Renaissance", "German"), Artist("B")),
         "splits": {"train": (shard,), "validation": (), "test": ()},
-        "fingerprint": "f00",
+        "fingerprint": "f00d" * 16,
         "seed": 7,
         "build": {"dedup": "near"},
     }
@@ -138,6 +138,25 @@ def test_a_contract_survives_its_file():
         ('"value_range": [\n  0,\n  255\n ]', '"value_range": [0, 1]', "0..255"),
         ('"scheme": "crop64x16"', '"scheme": "tiles"', "not a dataset description"),
         ("{", "", "not a dataset description"),
+        ('"seed": 7', '"seed": "7"', "seed: expected a whole number"),
+        ('"seed": 7', '"seed": 18446744073709551616', "more than 64 bits"),
+        ('"seed": 7', '"seed": NaN', "NaN is no number"),
+        ('"fingerprint": "f00d', '"fingerprint": "../d', "no SHA-256"),
+        ('"artists": [', '"artists": [7, ', "artists: expected an object"),
+        ('"name": "B"', '"name": "Albrecht Dürer"', "names 'Albrecht Dürer' twice"),
+        ('"name": "B"', '"name": ""', "an artist has no name"),
+        ('"test": []', '"dev": []', "expected the splits"),
+        (',\n  "test": []', "", "expected the splits"),
+        ('"crop64x16-train.tf', '"../crop64x16-train.tf', "expected the shard crop64x16-train.tfrecord-00000-of-00001"),
+        ('"filename": "crop64x16-train.tfrecord-00000-of-00001"', '"filename": "/etc/passwd"', "found '/etc/passwd'"),
+        ('"records": 32', '"records": 1000000000000000', "cannot hold 1000000000000000 records"),
+        ('"records": 32', '"records": -1', "cannot hold -1 records"),
+        ('"records": 32', '"records": true', "records: expected a whole number"),
+        ('"records": 32', '"records": 32.0', "records: expected a whole number"),
+        ('"paintings": 2', '"paintings": 33', "of 33 paintings"),
+        ('"build": {', '"build": {"deep": ' + "[" * 100_000, "nested too deeply"),
+        ('"encoding": "raw"', '"encoding": "bmp"', "encoding: expected 'raw' or 'png' or 'jpeg'"),
+        ('"encoding": "raw"', '"encoding": ["raw"]', "encoding: expected"),
     ],
 )
 def test_a_contract_of_something_else_is_refused(old, new, message):

@@ -16,7 +16,8 @@ from pipeline.errors import DamagedShardError
 from tests.datasets import make_dataset
 from trainer.data import order
 from trainer.data.blocks import Blocks
-from trainer.data.stream import Stream, count_classes, training_batches
+from trainer.data.evaluation import count_classes
+from trainer.data.stream import Stream, training_batches
 
 SEED, BATCH = 3, 8
 

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataset.contract import Encoding
 from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.frames import read_frames
-from pipeline.errors import DamagedShardError, DatasetError
-from tests.datasets import make_dataset
-from trainer.data.parse import parse_batch
-from trainer.data.stream import Stream, count_classes, damage_named, evaluation_batches, training_batches
+from pipeline.errors import DamagedShardError
+from tests.datasets import crops, make_dataset
+from trainer.data.evaluation import count_classes
+from trainer.data.stream import Stream, training_batches
 
 WEIGHTS = (9, 5, 3, 1)
 
@@ -29,16 +28,6 @@ def stream(folder: Path, **changes: object) -> Stream:
 
 def taken(batches: object) -> list[tuple[bytes, bytes]]:
     return [(image.numpy().tobytes(), target.numpy().tobytes()) for image, target in batches]  # type: ignore[attr-defined]
-
-
-def crops(dataset: Path, split: str) -> Counter[bytes]:
-    found: Counter[bytes] = Counter()
-    contract = Dataset.open(dataset).contract
-    for shard in contract.splits[split]:
-        with (dataset / shard.filename).open("rb") as file:
-            payloads = [payload for _, payload in read_frames(file, shard.filename)]
-        found.update(image.tobytes() for image in parse_batch(payloads, contract)["image"].numpy())
-    return found
 
 
 def test_an_epoch_shows_every_record_at_most_once_and_all_but_the_last_piece(dataset: Path) -> None:
@@ -83,38 +72,6 @@ def test_two_workers_share_the_batches_of_one(dataset: Path) -> None:
     assert [(a[0] + b[0], a[1] + b[1]) for a, b in zip(*parts, strict=True)] == alone
 
 
-def test_classes_are_counted_per_shard(dataset: Path) -> None:
-    opened = Dataset.open(dataset)
-    counts = count_classes(opened)
-    assert counts.sum(axis=1).tolist() == [shard.records for shard in opened.contract.splits["train"]]
-
-
-@pytest.mark.parametrize("encoding", ["raw", "png"])
-def test_evaluation_reads_every_record_once_and_keeps_the_last_batch(tmp_path: Path, encoding: Encoding) -> None:
-    folder = make_dataset(tmp_path, paintings=24, scheme="crop32x3", encoding=encoding)
-    batches = list(evaluation_batches(Dataset.open(folder), "train", 7))
-    assert [len(batch["label"]) for batch in batches[:-1]] == [7] * (len(batches) - 1)
-    assert 0 < len(batches[-1]["label"]) <= 7
-    seen = Counter(image.tobytes() for batch in batches for image in batch["image"].numpy())
-    assert seen == crops(folder, "train")
-
-
-def test_a_missing_shard_is_named_before_reading(tmp_path: Path) -> None:
-    folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
-    victim = folder / Dataset.open(folder).contract.splits["train"][1].filename
-    victim.unlink()
-    with pytest.raises(DatasetError, match=rf"{victim.name} is missing.*pipeline\.build"):
-        evaluation_batches(Dataset.open(folder), "train", 4)
-
-
-def test_a_shard_cut_short_is_named_before_reading(tmp_path: Path) -> None:
-    folder = make_dataset(tmp_path, paintings=12, scheme="crop32x2")
-    victim = folder / Dataset.open(folder).contract.splits["test"][0].filename
-    victim.write_bytes(victim.read_bytes()[:-10])
-    with pytest.raises(DamagedShardError, match="it was sealed with"):
-        evaluation_batches(Dataset.open(folder), "test", 4)
-
-
 def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -> None:
     folder = make_dataset(tmp_path, paintings=40, scheme="crop32x2")
     dataset = Dataset.open(folder)
@@ -124,13 +81,8 @@ def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -
         offsets = [offset for offset, _ in read_frames(file, str(victim))]
     content[offsets[3] + 100] ^= 1
     victim.write_bytes(content)
-    with pytest.raises(DamagedShardError) as caught, damage_named(dataset, "train"):
+    with pytest.raises(DamagedShardError) as caught:
         for _ in training_batches(stream(folder, batch_size=4), 0):
             pass
     assert caught.value.path == str(victim)
     assert caught.value.offset == offsets[3]
-
-
-def test_an_unknown_split_is_refused(dataset: Path) -> None:
-    with pytest.raises(DatasetError, match="no split 'dev'; it has train, validation, test"):
-        evaluation_batches(Dataset.open(dataset), "dev", 4)
