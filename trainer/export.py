@@ -58,16 +58,13 @@ def export(run: RunFolder, kind: str, output: Path, dataset_dir: Path | None = N
     Raises:
       ExportError: a package is missing, or the export disagrees with the original. Nothing is left then.
     """
-    import keras
     import numpy as np
 
     from pipeline.dataset.dataset import Dataset
     from trainer.data.evaluation import evaluation_batches
-    from trainer.errors import RunError
+    from trainer.network.saved import load_network
 
-    if not run.best.exists():
-        raise RunError(f"{run} holds no {run.best.name}: that is no run, or one that has not finished an epoch.")
-    model = keras.models.load_model(run.best, compile=False)
+    model = load_network(run.best)
     dataset = Dataset.open(dataset_dir or run.dataset_dir)
     crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"]
     expected = np.asarray(model(crops, training=False))

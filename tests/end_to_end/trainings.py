@@ -13,7 +13,7 @@ from trainer.training import checkpoint
 REPOSITORY = Path(__file__).parents[2]
 STEPS = 32  # of an epoch of the dataset below, at the batch size below
 FLAGS = (
-    "--backbone=MobileNetV3Small",
+    "--backbone=ResNet8",
     "--epochs=2",
     "--batch_size=16",
     "--class_balance=sampling",

@@ -33,8 +33,8 @@ from trainer.training.interrupts import Interrupts
 REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
 --dataset_dir=datasets/crop32x2
---backbone=MobileNetV3Small
---epochs=6
+--backbone=ResNet8
+--epochs=12
 --batch_size=8
 --schedule=constant
 --warmup=0
@@ -104,7 +104,7 @@ def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure
 
     code, _, err = finish(start(*flags, "--epochs=1"))
     assert code == 1
-    assert "holds a run of 6 epochs, more than the 1 asked for" in err
+    assert "holds a run of 12 epochs, more than the 1 asked for" in err
 
 
 def test_a_missing_dataset_is_built_by_its_scheme_from_a_sample_that_keeps_every_artist(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_all_recipes_run_with_the_first_seed_before_any_runs_with_the_second(tmp
 
 
 def test_recipes_are_cut_short_and_go_without_weights_where_asked(tmp_path: Path) -> None:
-    text = GOOD + "--weights=imagenet\n--freeze_epochs=2\n"
+    text = GOOD.replace("ResNet8", "MobileNetV3Small") + "--weights=imagenet\n--freeze_epochs=2\n"
     (only,) = experiments.read_recipes(write_recipes(tmp_path / "r", only=text), 1, True)
     words = plan([only], 1, tmp_path, tmp_path)[0].command
     assert only.name == "only-from-nothing"

@@ -55,7 +55,7 @@ def test_a_missing_package_is_named_with_the_extra(
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"holds no best\.keras"):
+    with pytest.raises(RunError, match=r"Expected best\.keras in"):
         export.export(RunFolder(tmp_path), "keras", tmp_path / "out")
 
 

@@ -15,12 +15,12 @@ from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.data.requirements import check_dataset
-from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
 from trainer.judging.predictions import Predictions
 from trainer.judging.references import ReferenceWriter
 from trainer.judging.voting import Paintings, gather
+from trainer.network.saved import load_network
 from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
 
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
 
 def load_model(run: RunFolder) -> keras.Model:
     """The run's best model: uint8[batch, size, size, 3] in; {"scores", "embedding"}, both float32, out."""
-    import keras
-
-    if not run.best.exists():
-        raise RunError(
-            f"Expected {run.best.name} in {run}: that is no run, or one that has not finished its first epoch."
-        )
-    model = keras.models.load_model(run.best, compile=False)
+    model = load_network(run.best)
     return keras.Model(model.inputs, {"scores": model.output, "embedding": model.get_layer("embedding").output})
 
 
