@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 def load_model(run: RunFolder) -> keras.Model:
     """The run's best model: uint8[batch, size, size, 3] in; {"scores", "embedding"}, both float32, out."""
+    import keras
+
     model = load_network(run.best)
     return keras.Model(model.inputs, {"scores": model.output, "embedding": model.get_layer("embedding").output})
 
