@@ -130,7 +130,7 @@ def render_card(facts: Facts) -> str:
 
 def gather(folder: str, contract: Contract) -> Facts:
     """Reads what a card tells. Raises as `write_card`."""
-    root = str(contract.build.get("data_dir") or "")
+    root = contract.data_dir
     dataset = Dataset(folder, contract)  # not sealed yet, perhaps
     tally: Counter[tuple[int, str]] = Counter()
     group_sizes: Counter[str] = Counter()

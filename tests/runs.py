@@ -106,7 +106,8 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "r
         sha256 = hashlib.sha256(content).hexdigest()
         shards[split] = (Shard(name, len(frames), sum(counts), len(content), sha256),)
     fingerprint = hashlib.sha256(repr(shards).encode()).hexdigest()
-    contract = Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, {"dedup": "near"})
+    build = {"dedup": "near", "data_dir": str(folder / "images")}
+    contract = Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, build)
     (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
     (target / PAINTINGS_FILE).write_bytes(paintings_table(rows))
     return target

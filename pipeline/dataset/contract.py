@@ -77,6 +77,12 @@ class Contract:
         """Artist names, in label order."""
         return tuple(artist.name for artist in self.artists)
 
+    @property
+    def data_dir(self) -> str:
+        """The folder that it was built from; "" where it does not say."""
+        found = self.build.get("data_dir")
+        return found if isinstance(found, str) else ""
+
     def records(self, split: str) -> int:
         """Number of records in a split."""
         return sum(shard.records for shard in self.splits[split])

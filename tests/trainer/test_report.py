@@ -84,11 +84,13 @@ def test_a_changed_file_is_not_shown_for_the_painting_it_was(judged_dataset: Pat
     from trainer.pages.likenesses import thumbnail
 
     row = pd.read_parquet(judged_dataset / "paintings.parquet").iloc[0]
-    assert thumbnail(Path(row["path"]), row["digest"], 10**6) is not None
-    assert thumbnail(Path(row["path"]), row["digest"], row["width"] * row["height"] - 1) is None
+    path, root = Path(row["path"]), Dataset.open(judged_dataset).contract.data_dir
+    assert thumbnail(str(path), root, row["digest"], 10**6) is not None
+    assert thumbnail(str(path), root, row["digest"], row["width"] * row["height"] - 1) is None
+    assert thumbnail(str(path), str(path.parent.parent / "another"), row["digest"], 10**6) is None
     changed = tmp_path / "changed.jpg"
     changed.write_bytes(Path(row["path"]).read_bytes() + b"\0")
-    assert thumbnail(changed, row["digest"], 10**6) is None
+    assert thumbnail(str(changed), str(tmp_path), row["digest"], 10**6) is None
 
 
 def test_a_report_without_its_dataset_says_what_it_cannot_know(judged_run: Path, tmp_path: Path):

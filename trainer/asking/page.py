@@ -11,7 +11,6 @@ import io
 import ipaddress
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from trainer.judging.references import Reference
 from trainer.pages.html import environment
 from trainer.pages.likenesses import QUALITY, thumbnail
 from trainer.pages.plots import whisker
+from trainer.run.expertise import Expertise
 
 SHOWN = 720  # pixels of the longer side of the picture and its map on the page
 MOST_AT_ONCE = 8  # pictures asked about or waiting for it; fewer than the server has threads
@@ -78,12 +78,12 @@ def answer(attributor: Attributor, data: bytes) -> Answer:
         attribution,
         data_uri(picture.painting.image, SHOWN, QUALITY),
         drawn,
-        tuple((near, _seen(near, attributor.expertise.max_pixels)) for near in attribution.nearest),
+        tuple((near, _seen(near, attributor.expertise)) for near in attribution.nearest),
     )
 
 
-def _seen(reference: Reference, max_pixels: int) -> str:
-    found = thumbnail(Path(reference.path), reference.painting_id[:16], max_pixels)
+def _seen(reference: Reference, expertise: Expertise) -> str:
+    found = thumbnail(reference.path, expertise.data_dir, reference.painting_id[:16], expertise.max_pixels)
     return found[0] if found else ""
 
 

@@ -15,6 +15,7 @@ from pipeline.dataset.contract import SPLITS, Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.data.requirements import check_dataset
+from trainer.errors import RunError
 from trainer.judging import calibration, scores
 from trainer.judging.confusion import confusion
 from trainer.judging.predictions import Predictions
@@ -29,11 +30,21 @@ if TYPE_CHECKING:
 
 
 def load_model(run: RunFolder) -> keras.Model:
-    """The run's best model: uint8[batch, size, size, 3] in; {"scores", "embedding"}, both float32, out."""
+    """The run's best model: uint8[batch, size, size, 3] in; {"scores", "embedding"}, both float32, out.
+
+    Keras loads it in its safe mode, in which a file of somebody else can run nothing.
+
+    Raises:
+      RunError: there is none, or it is no model of this project.
+    """
     import keras
 
     model = load_network(run.best)
-    return keras.Model(model.inputs, {"scores": model.output, "embedding": model.get_layer("embedding").output})
+    try:
+        embedding = model.get_layer("embedding").output
+    except ValueError as error:
+        raise RunError(f"{run.best} has no layer named embedding: no trainer of this project wrote it.") from error
+    return keras.Model(model.inputs, {"scores": model.output, "embedding": embedding})
 
 
 def predicted(model: keras.Model, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -128,6 +139,7 @@ def learn(train: Paintings, validation: Paintings, contract: Contract) -> Expert
         threshold=calibration.unsure_threshold(probabilities.max(axis=1), right),
         fingerprint=contract.fingerprint,
         max_pixels=max_pixels if type(max_pixels) is int and max_pixels > 0 else DEFAULT_MAX_PIXELS,
+        data_dir=contract.data_dir,
     )
 
 

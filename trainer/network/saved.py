@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def load_network(path: Path) -> keras.Model:
     """The network of a .keras file: uint8[batch, size, size, 3] in; scores float32[batch, artists] out.
 
+    It is loaded in Keras's safe mode, in which the file of somebody else can run nothing.
+
     Raises:
       RunError: there is no such file, or it is damaged.
     """
@@ -22,7 +24,7 @@ def load_network(path: Path) -> keras.Model:
     if not path.exists():
         raise RunError(f"Expected {path.name} in {path.parent}: no run, or one that has not finished its first epoch.")
     try:
-        return keras.models.load_model(path, compile=False)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, HDF5 and zipfile say in as many ways that a file is damaged
         raise RunError(
             f"{path} cannot be read as a Keras network ({type(error).__name__}): it is damaged, or was written by a "

@@ -5,7 +5,6 @@ Whatever is embedded is a small JPEG made here; no file's bytes, names or profil
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from pipeline.dataset.dataset import Dataset
 from pipeline.pages.html import data_uri
 from pipeline.pictures.decode import ImageError, decode
+from pipeline.storage.recorded import read_recorded
 from trainer.pages.plots import Patch
 
 LONGEST = 240  # pixels of a thumbnail's longer side
@@ -23,19 +23,16 @@ LONGEST_CROP = 64
 QUALITY = 70
 
 
-def thumbnail(path: Path, digest: str, max_pixels: int) -> tuple[str, tuple[int, int]] | None:
+def thumbnail(path: str, data_dir: str, digest: str, max_pixels: int) -> tuple[str, tuple[int, int]] | None:
     """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
 
     Args:
       path: of the file.
+      data_dir: the folder that its dataset was built from; a file elsewhere is not opened.
       digest: the beginning, or all, of its hex sha256 when the dataset was built.
       max_pixels: of a larger picture nothing is shown.
     """
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    if not hashlib.sha256(data).hexdigest().startswith(digest):
+    if (data := read_recorded(path, data_dir, digest)) is None:
         return None
     try:
         painting = decode(data, max_pixels=max_pixels, at_least=LONGEST)
@@ -62,7 +59,7 @@ def likenesses(dataset: Dataset, split: str, wanted: Collection[str], max_pixels
     for row in dataset.paintings("painting_id", "path", "digest", split=split):
         if likeness := found.get(row["painting_id"]):
             likeness.file = Path(row["path"]).name
-            if seen := thumbnail(Path(row["path"]), row["digest"], max_pixels):
+            if seen := thumbnail(row["path"], dataset.contract.data_dir, row["digest"], max_pixels):
                 uri, (width, height) = seen
                 likeness.patches.append(Patch((0, 0, width, height), uri))
     missing = {name for name, likeness in found.items() if not likeness.patches}

@@ -29,6 +29,7 @@ class Expertise:
       threshold: the probability below which the attribution is "unsure"; None: it always is.
       fingerprint: of the dataset.
       max_pixels: the dataset was built of pictures no larger; larger ones are refused unopened.
+      data_dir: the folder that the dataset was built from; training paintings are shown that still lie below it.
     """
 
     artists: tuple[Artist, ...]
@@ -40,6 +41,7 @@ class Expertise:
     threshold: float | None
     fingerprint: str
     max_pixels: int = DEFAULT_MAX_PIXELS  # of runs that do not say it
+    data_dir: str = ""  # likewise: no painting of theirs is opened
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -77,12 +79,13 @@ class Expertise:
             "artists": bool(self.artists) and all(isinstance(text, str) for text in texts),
             "training_paintings": len(self.training_paintings) == len(self.artists)
             and all(_is_count(paintings) for paintings in self.training_paintings),
-            "seed": _is_count(self.seed),
+            "seed": type(self.seed) is int,
             "encoding": self.encoding in get_args(Encoding),
             "temperature": _is_number(self.temperature) and self.temperature > 0,
             "threshold": self.threshold is None or (_is_number(self.threshold) and self.threshold >= 0),
             "fingerprint": isinstance(self.fingerprint, str),
             "max_pixels": _is_count(self.max_pixels) and self.max_pixels > 0,
+            "data_dir": isinstance(self.data_dir, str),
         }
 
 
