@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from pipeline.atelier import defects
@@ -29,7 +28,7 @@ CROPS, RESHAPED = "crop64x4/1.0.0", "reshape48/1.0.0"
 
 @pytest.fixture(scope="module")
 def paintings(built):
-    return {row["path"]: row for row in pq.read_table(built / CROPS / "paintings.parquet").to_pylist()}
+    return {row["path"]: row for row in Dataset.open(built / CROPS).planned()}
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +97,7 @@ def test_tfds_reads_a_dataset_with_names_and_sub_splits(built, dataset):
     assert abs(len(examples) - contract.records("train") / 2) <= 1
     size = contract.scheme.size
     assert all(example["image"].shape == (size, size, 3) for example in examples)
-    labels = {
-        row["painting_id"]: row["label"] for row in pq.read_table(built / dataset / "paintings.parquet").to_pylist()
-    }
+    labels = {row["painting_id"]: row["label"] for row in Dataset.open(built / dataset).planned()}
     assert all(labels[example["painting_id"].decode()] == example["label"] for example in examples)
 
 
@@ -294,7 +291,7 @@ def test_real_paintings_by_several_hands_are_built_from(real, tmp_path):
     contract = Dataset.open(tmp_path / CROPS).contract
     assert len(contract.labels) == 9
     assert list(verify(Dataset.open(tmp_path / CROPS))) == []
-    table = pq.read_table(tmp_path / CROPS / "paintings.parquet").to_pylist()
+    table = list(Dataset.open(tmp_path / CROPS).planned())
     assert {(row["label"], row["split"]) for row in table} == set(itertools.product(range(9), SPLITS))
 
 

@@ -77,7 +77,7 @@ def test_results_are_what_predictions_give_by_hand(split: str, results: dict, fr
 
 
 def test_predictions_hold_every_record_once(frame: pd.DataFrame, judged_run: Path, judged_dataset: Path):
-    paintings = pd.read_parquet(judged_dataset / "paintings.parquet")
+    paintings = pd.DataFrame(Dataset.open(judged_dataset).planned())
     assert set(frame["painting_id"]) == set(paintings["painting_id"])
     assert not frame.duplicated(["painting_id", "crop_index"]).any()
     assert len(frame) == 4 * len(paintings)
@@ -161,7 +161,7 @@ def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results
 
 def test_references_are_the_training_paintings_and_nearest_to_themselves(judged_run: Path, judged_dataset: Path):
     references = References(RunFolder(judged_run))
-    paintings = pd.read_parquet(judged_dataset / "paintings.parquet").set_index("painting_id")
+    paintings = pd.DataFrame(Dataset.open(judged_dataset).planned()).set_index("painting_id")
     for row in (0, 20, 67):
         near = references.nearest(references._embeddings[row].astype(np.float32), 3)
         assert near[0].similarity == pytest.approx(1, abs=2e-3)

@@ -121,7 +121,7 @@ def test_a_missing_dataset_is_built_by_its_scheme_from_a_sample_that_keeps_every
     assert code == 1
     assert err.count("--weight_decay belongs to") == 2, out + err  # they were begun: their datasets are there
     for scheme in ("crop32x2", "reshape48"):
-        rows = pd.read_parquet(datasets / scheme / "1.0.0" / "paintings.parquet")
+        rows = pd.DataFrame(Dataset.open(datasets / scheme / "1.0.0").planned())
         assert Counter(rows["artist"]) == {"Painter 0": 5, "Painter 1": 4, "Painter 2": 3}
 
     code, _, err = finish(start(*flags))

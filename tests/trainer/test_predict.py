@@ -44,7 +44,7 @@ def attributor(judged_run: Path) -> Attributor:
 
 @pytest.fixture(scope="module")
 def paintings(judged_dataset: Path) -> pd.DataFrame:
-    return pd.read_parquet(judged_dataset / "paintings.parquet")
+    return pd.DataFrame(Dataset.open(judged_dataset).planned())
 
 
 def expertise_of(contract: Contract) -> Expertise:
@@ -59,7 +59,7 @@ def assert_same_records(dataset: Path) -> int:
     from trainer.data.evaluation import evaluation_batches
 
     expertise = expertise_of(Dataset.open(dataset).contract)
-    rows = pd.read_parquet(dataset / "paintings.parquet").set_index("painting_id")
+    rows = pd.DataFrame(Dataset.open(dataset).planned()).set_index("painting_id")
     made = {
         name: records_of(open_picture(Path(path).read_bytes(), expertise), expertise)
         for name, path in rows["path"].items()

@@ -83,7 +83,7 @@ def test_pictures_come_from_the_records_where_the_files_are_gone(
 def test_a_changed_file_is_not_shown_for_the_painting_it_was(judged_dataset: Path, tmp_path: Path):
     from trainer.pages.likenesses import thumbnail
 
-    row = pd.read_parquet(judged_dataset / "paintings.parquet").iloc[0]
+    row = pd.DataFrame(Dataset.open(judged_dataset).planned()).iloc[0]
     path, root = Path(row["path"]), Dataset.open(judged_dataset).contract.data_dir
     assert thumbnail(str(path), root, row["digest"], 10**6) is not None
     assert thumbnail(str(path), root, row["digest"], row["width"] * row["height"] - 1) is None

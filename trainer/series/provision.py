@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.dataset.contract import VERSION, Contract
+from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.schemes import Scheme
 from pipeline.errors import DatasetError
@@ -49,7 +49,7 @@ def missing(schemes: Iterable[Scheme], datasets: Path, source: Source) -> list[S
     absent = []
     for scheme in sorted(set(schemes), key=lambda scheme: (scheme.kind, scheme.size, scheme.name)):
         folder = datasets / scheme.name
-        if not (folder / VERSION / "morelli.json").is_file():
+        if not (folder / VERSION / CONTRACT_FILE).is_file():
             absent.append(scheme)
         elif source != Source(None, None):
             _check(Dataset.open(folder).contract, folder, datasets, source)

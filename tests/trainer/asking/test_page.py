@@ -23,6 +23,7 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.support.ui import WebDriverWait
 from werkzeug.test import TestResponse
 
+from pipeline.dataset.dataset import Dataset
 from tests import browser, runs
 from trainer.asking.attributor import Attributor
 from trainer.asking.page import is_same_origin, is_us, make_app
@@ -51,7 +52,7 @@ def address(app: flask.Flask) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def training_file(judged_dataset: Path) -> Path:
-    rows = pd.read_parquet(judged_dataset / "paintings.parquet")
+    rows = pd.DataFrame(Dataset.open(judged_dataset).planned())
     return Path(rows[rows["split"] == "train"]["path"].iloc[0])
 
 
