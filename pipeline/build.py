@@ -29,6 +29,8 @@ from pipeline.workers.processes import Apart, apart, preload
 from pipeline.workers.runner import Runner
 from pipeline.workers.step import Step
 
+MAX_LOOKS = 3  # at files that change while the build runs; those that still do are rejects then
+
 
 @command(RESUMES)
 def main(argv: list[str] | None = None) -> None:
@@ -56,23 +58,28 @@ def build(settings: Settings) -> list[Contract]:
         scratch = Path(name)
         data_dir = _data_dir(settings)
         with Runner(settings.workers, settings.beam, scratch) as runner:  # which imports Beam while files are found
-            found = apart(phases.lay_out_survey, settings, data_dir, scratch)
-            for note in found.notes:
-                say(f"note: {note}")
-            _perform("survey", phases.SURVEY, found.jobs, runner, found.files, found.known)
-            planned = apart(phases.make_plan, settings, scratch)
-            if settings.dry_run:
-                say(planned.dry_run)
-                return []
-            if planned.finished:
-                say(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
-            writing = time.monotonic()
-            try:
-                _perform("write", phases.WRITE, planned.jobs, runner, planned.paintings)
-            except MorelliError:
-                claim.tidy([files.join(settings.output_dir, scheme.name, VERSION) for scheme in settings.schemes])
-                raise
-            rate = planned.paintings / (time.monotonic() - writing)
+            for _ in range(MAX_LOOKS):
+                found = apart(phases.lay_out_survey, settings, data_dir, scratch)
+                for note in found.notes:
+                    say(f"note: {note}")
+                _perform("survey", phases.SURVEY, found.jobs, runner, found.files, found.known)
+                planned = apart(phases.make_plan, settings, scratch)
+                if settings.dry_run:
+                    say(planned.dry_run)
+                    return []
+                if planned.finished:
+                    say(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
+                writing = time.monotonic()
+                try:
+                    _perform("write", phases.WRITE, planned.jobs, runner, planned.paintings)
+                except MorelliError:
+                    claim.tidy([files.join(settings.output_dir, scheme.name, VERSION) for scheme in settings.schemes])
+                    raise
+                rate = planned.paintings / (time.monotonic() - writing)
+                changed = apart(phases.forget_changed, settings, scratch) if planned.jobs else 0
+                if not changed:
+                    break
+                say(f"note: files that have changed since they were looked at: {changed:,}; the build starts again")
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
         contracts, built = apart(phases.describe, settings, scratch)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pipeline import flags, handover, plan, seal, shards, summary, survey
 from pipeline.claim import claim_folders
-from pipeline.dataset.contract import VERSION, Contract, Encoding
-from pipeline.dataset.rejects import LEAK, REJECTS_FILE, Reject, by_reason, rejects_table
+from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Encoding
+from pipeline.dataset.rejects import CHANGED, LEAK, REJECTS_FILE, Reject, by_reason, rejects_table
 from pipeline.dataset.schemes import Scheme
 from pipeline.errors import InputError
 from pipeline.flags import Settings
@@ -111,6 +111,25 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
         missing += sum(len(wanted.shards) for wanted in job.targets)
     total = sum(sum(target.shards.values()) for target in targets)
     return Planned(tuple(job_paths), count, total, total - missing)
+
+
+def forget_changed(settings: Settings, scratch: Path) -> int:
+    """Lets files be surveyed again that have changed since, and datasets be planned again that lack them.
+
+    Returns:
+      How many files there are. 0 where there is a dataset that is described already: it stays as it is.
+    """
+    decided = handover.read_plan(scratch)
+    changed = {
+        reject.path for target in decided.targets for reject in shards.losses(target) if reject.reason == CHANGED
+    }
+    folders = [target.folder for target in decided.targets]
+    if not changed or any(CONTRACT_FILE in files.sizes(folder) for folder in folders):
+        return 0
+    survey.forget(changed, _survey_folder(settings, handover.read_gallery(scratch)))
+    for folder in folders:
+        files.remove_tree(folder)
+    return len(changed)
 
 
 def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:

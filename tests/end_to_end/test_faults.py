@@ -1,5 +1,7 @@
 """What a build survives: SIGKILL at any stage, a full disk, a worker that dies."""
 
+import hashlib
+import json
 import os
 import random
 import shutil
@@ -12,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.atelier.gallery import write_gallery
 from pipeline.dataset.dataset import Dataset
 from pipeline.verify import verify
 from tests.end_to_end import builds
@@ -229,3 +232,27 @@ def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, t
     assert "are written already" in builds.build(gallery, second, *SCHEMES, ALLOW, SMALL_SHARDS)
     for dataset in DATASETS:
         assert builds.shards(second / dataset) == builds.shards(undisturbed / dataset)
+
+
+def test_a_file_that_is_not_what_the_survey_saw_is_looked_at_again_in_the_same_build(tmp_path):
+    gallery, output = tmp_path / "gallery", tmp_path / "output"
+    write_gallery(gallery, paintings=36)
+    builds.build(gallery, output, "--reshape=48")
+    shutil.rmtree(output / "reshape48")
+    edited = sorted(gallery.rglob("*.jpg"))[0]
+    data = bytearray(edited.read_bytes())
+    data[-40:-20] = bytes(20)
+    edited.write_bytes(data)
+    (rows,) = output.glob(".survey/*/rows.jsonl")  # made to say that this is the file that it knows, as a share's might
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    for line in lines:
+        if line["path"] == str(edited):
+            line["modified"], line["changed"] = edited.stat().st_mtime, edited.stat().st_ctime
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    said = builds.build(gallery, output, "--reshape=48")
+    assert "note: files that have changed since they were looked at: 1;" in said
+    dataset = Dataset.open(output / "reshape48")
+    assert hashlib.sha256(data).hexdigest() in {row["digest"] for row in dataset.paintings("digest")}
+    assert list(verify(dataset)) == []
+    assert "rejects: none" in said
