@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from trainer.errors import RunError
 from trainer.judging.predictions import whole_parquet
 from trainer.run.folder import RunFolder
 
@@ -34,19 +35,23 @@ def normalised(embedding: np.ndarray) -> np.ndarray:
     return np.asarray(embedding / length if length else embedding, np.float32)
 
 
+def _schema(features: int) -> pa.Schema:
+    return pa.schema(
+        [
+            ("painting_id", pa.string()),
+            ("label", pa.int64()),
+            ("path", pa.string()),
+            ("embedding", pa.list_(pa.float16(), features)),
+        ]
+    )
+
+
 class ReferenceWriter:
     """Writes `references.parquet` painting by painting. A context manager."""
 
     def __init__(self, run: RunFolder, features: int, paths: dict[str, str]) -> None:
         """`paths` names each training painting's file by its id; "" is written for those it does not know."""
-        self._schema = pa.schema(
-            [
-                ("painting_id", pa.string()),
-                ("label", pa.int64()),
-                ("path", pa.string()),
-                ("embedding", pa.list_(pa.float16(), features)),
-            ]
-        )
+        self._schema = _schema(features)
         self._file = whole_parquet(run.references, self._schema)
         self._paths = paths
         self._waiting: list[tuple[str, int, np.ndarray]] = []
@@ -82,10 +87,14 @@ class ReferenceWriter:
 
 
 class References:
-    """The training paintings of a run, ready to be compared with."""
+    """The training paintings of a run, ready to be compared with.
+
+    Raises:
+      RunError: the run has not been evaluated, or its table is damaged or another one.
+    """
 
     def __init__(self, run: RunFolder) -> None:
-        table = pq.read_table(run.require(run.references)).combine_chunks()
+        table = _read_table(run)
         column = table["embedding"].combine_chunks()
         self._ids, self._labels, self._paths = table["painting_id"], table["label"], table["path"]
         self._known = frozenset(self._ids.to_pylist())
@@ -107,3 +116,24 @@ class References:
             )
             for index in map(int, np.argsort(-similarity, kind="stable")[:count])
         ]
+
+
+def _read_table(run: RunFolder) -> pa.Table:
+    """The whole of `references.parquet`, checked. Raises RunError."""
+    try:
+        table = pq.read_table(run.require(run.references), partitioning=None).combine_chunks()
+        kind = table.schema.field("embedding").type if "embedding" in table.schema.names else pa.null()
+        if not pa.types.is_fixed_size_list(kind) or not table.schema.equals(_schema(kind.list_size)):
+            raise ValueError("it has other columns")
+        if any(column.null_count for column in table.columns) or not len(table):
+            raise ValueError("a cell is empty" if len(table) else "it has no rows")
+        labels = table["label"].to_numpy()
+        if labels.min() < 0 or labels.max() >= len(run.expertise.labels):
+            raise ValueError("it names an artist that the run does not know")
+        if not np.isfinite(table["embedding"].combine_chunks().flatten().to_numpy()).all():
+            raise ValueError("an embedding is not finite")
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(
+            f"{run.references} is damaged ({error}). Make it with: python -m trainer.evaluate --run_dir={run}"
+        ) from error
+    return table
