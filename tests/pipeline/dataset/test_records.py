@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -164,6 +165,29 @@ def test_a_contract_of_something_else_is_refused(old, new, message):
     assert old in text
     with pytest.raises(DatasetError, match=message):
         Contract.from_json(text.replace(old, new, 1))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(st.data(), JSON)
+def test_with_any_value_in_any_place_a_contract_is_read_or_refused_with_one_error_type(data, value):
+    content = json.loads(contract().to_json())
+    at = content
+    while isinstance(at, dict | list) and at:
+        key = data.draw(st.sampled_from(list(at) if isinstance(at, dict) else range(len(at))))
+        if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.booleans()):
+            at[key] = value
+            break
+        at = at[key]
+    try:
+        found = Contract.from_json(json.dumps(content))
+    except DatasetError:
+        return
+    assert json.loads(found.to_json()) == content
 
 
 def test_a_folder_without_a_dataset_says_how_to_build_one(tmp_path):
