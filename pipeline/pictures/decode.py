@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,8 @@ from pipeline.dataset.rejects import (
 )
 from pipeline.pictures import colour, containers, formats
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS, MAX_ASPECT, MIN_SIDE
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that it passes over; they name no file
 
 # What turns the rows of a picture of that EXIF orientation upright (Exif 2.32, tag 0x0112); all are views, no copies.
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
