@@ -64,7 +64,7 @@ def main() -> None:
     texts, results, failed = [], {}, []
     for name in BENCHMARKS:
         print(f"benchmarks.{name}", flush=True)
-        begun = time.monotonic()
+        started = time.monotonic()
         words = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if flags.quick else [])]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
@@ -76,7 +76,7 @@ def main() -> None:
             failed.append(name)
         else:
             results[name] = json.loads((RESULTS / f"{name}.json").read_text())
-            texts.append(f"## {name}, {time.monotonic() - begun:.0f} s\n\n{''.join(lines)}")
+            texts.append(f"## {name}, {time.monotonic() - started:.0f} s\n\n{''.join(lines)}")
     rows = [[what, seen, "holds" if holds else "MISSED"] for what, seen, holds in targets(results)]
     summary = table(["target", "measured", ""], rows)
     print(f"\n{summary}\n")

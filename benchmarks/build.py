@@ -2,7 +2,7 @@
 
 Speed: paintings per second of whole commands, interpreter start included, ours and those of benchmarks/builders, in
 turn; ratios are taken within a round: a busy machine slows all. Ours also surveys, splits by painting, checksums, syncs
-and can be gone on with; copies are kept, since the gallery consists of them. The limit is Pillow's `load` of the same
+and can be resumed; copies are kept, since the gallery consists of them. The limit is Pillow's `load` of the same
 files, nothing else, in as many processes. Beside it stand our phases: "writing", start of Beam and workers included,
 and the survey, which a second scheme does not repeat. Since that start weighs the more the fewer paintings there are,
 ours is also measured on more of them, beside the limit alone.
@@ -59,9 +59,9 @@ def limit(paths: list[str], workers: int) -> float:
     """Paintings per second of decoding alone."""
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         pool.map(_load, paths[: 2 * workers])  # the processes are up
-        begun = time.monotonic()
+        started = time.monotonic()
         pool.map(_load, paths, chunksize=LIMIT_CHUNK)
-        return len(paths) / (time.monotonic() - begun)
+        return len(paths) / (time.monotonic() - started)
 
 
 def command(contender: str, data: Path, output: Path, scheme: str, workers: int) -> list[str]:

@@ -89,12 +89,12 @@ def run(command: Sequence[str], most: tuple[float, float] = (math.inf, math.inf)
     """Runs a command to its end, or until it takes more than it may: seconds, and MiB. Raises Failed where it fails."""
     most_seconds, most_mib = most
     with tempfile.TemporaryFile("w+") as stdout, tempfile.TemporaryFile("w+") as stderr:  # a full pipe would block it
-        begun = time.monotonic()
+        started = time.monotonic()
         process = psutil.Popen(command, stdout=stdout, stderr=stderr, env={**os.environ, **environment})
         peak, stopped = 0, ""
         while process.poll() is None:
             peak = max(peak, tree_memory(process))
-            if time.monotonic() - begun > most_seconds:
+            if time.monotonic() - started > most_seconds:
                 stopped = f"not done after {most_seconds:.0f} s"
             elif peak >> 20 > most_mib:
                 stopped = f"more than {most_mib:.0f} MiB"
@@ -102,7 +102,7 @@ def run(command: Sequence[str], most: tuple[float, float] = (math.inf, math.inf)
                 kill_family(process)
                 break
             time.sleep(SAMPLE_SECONDS)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         stdout.seek(0)
         stderr.seek(0)
         if process.returncode and not stopped:

@@ -6,8 +6,8 @@
     the rest   the recipe with one thing changed
 
 All see the same split and as many pictures as cpu_best; the original has 21 epochs, 20 minutes on two cores, which is
-more. Runs are kept in --runs: what is finished is not run again, what was cut off goes on. Tune on --split=validation;
-the test split is for the last word.
+more. Runs are kept in --runs: what is finished is not run again, what was cut off is resumed. Tune on
+--split=validation; the test split is for the last word.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each builds a dataset undisturbed, once; then, round by round, in another folder
 after half of that time; then the same command runs again there. What lies there is compared with the undisturbed
 dataset:
 
-    again       seconds of the second run, as a share of the undisturbed one; 0.5 would be going on without loss
+    again       seconds of the second run, as a share of the undisturbed one; 0.5 would be resuming without loss
     redone      bytes of the dataset that were not kept from the first run, as a share of all
     cut off     files that were half-written under a final name when the kill came: a reader takes them for whole
     left over   files that are still there at the end and are no part of the dataset
@@ -78,7 +78,7 @@ def describe(killed: Files, whole: Files, end: Files, refused: str | None) -> st
     kept = sum(end.get(name) == killed[name] for name in killed if name in whole)
     over = len(end.keys() - whole.keys())
     said = [f"{kept} of {len(whole)} files are kept", f"{cut_off} cut off under a final name", f"{over} left over"]
-    return "; ".join(said) + (f"; refuses to go on: {refused}" if refused else "")
+    return "; ".join(said) + (f"; refuses to resume: {refused}" if refused else "")
 
 
 def restart(contender: str, data: Path, scratch: Path, workers: int, calm: tuple[float, Files]) -> Restart:

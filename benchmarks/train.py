@@ -85,13 +85,13 @@ def stream(
         for _ in range(rounds):
             for name, source in sources.items():
                 waited = 0.0
-                begun = time.perf_counter()
+                started = time.perf_counter()
                 for _ in range(each):
                     asked = time.perf_counter()
                     batch = next(source)
                     waited += time.perf_counter() - asked
                     _take(steps, batch)
-                seconds = time.perf_counter() - begun
+                seconds = time.perf_counter() - started
                 seen[augment][name]["rates"].append(each * BATCH / seconds)
                 seen[augment][name]["waits"].append(waited / seconds)
             said = ", ".join(f"{name} {some['rates'][-1]:.1f}/s" for name, some in seen[augment].items())
@@ -107,9 +107,9 @@ def resume(dataset: Path) -> dict[int, float]:
     last = flow.steps_per_epoch - 1
     found = {}
     for step in (0, last // 4, last // 2, last * 3 // 4, last):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         next(training_batches(flow, 0, step))
-        found[step] = time.perf_counter() - begun
+        found[step] = time.perf_counter() - started
     return found
 
 

@@ -85,7 +85,7 @@ def build(settings: Settings) -> list[Contract]:
         contracts, built = apart(phases.describe, settings, scratch)
         folders = [files.join(settings.output_dir, contract.scheme.name, VERSION) for contract in contracts]
         with Apart() as librarian:
-            catalogued = librarian.begin(seal.write_metadata, folders, contracts)  # imports TFDS for half a second
+            catalogued = librarian.start(seal.write_metadata, folders, contracts)  # imports TFDS for half a second
             for folder, contract in zip(folders, contracts, strict=True):
                 apart(card.write_card, folder, contract)
             catalogued()

@@ -74,7 +74,7 @@ def _is_ours(target: Target, about: Mapping[str, Any], overwrite: bool) -> bool:
     elif there:
         if not (overwrite and CONTRACT_FILE in there):
             raise DatasetError(
-                f"{target.folder} is not empty, and holds no build that could go on. "
+                f"{target.folder} is not empty, and holds no build that could be resumed. "
                 "Empty it yourself, or pass another --output_dir."
             )
         return False

@@ -1,4 +1,4 @@
-"""The flags of pipeline.build: its own, and those that go on to Beam."""
+"""The flags of pipeline.build: its own, and those that are passed on to Beam."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in 
       --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp --setup_file=./setup.py
       on Dataflow; every flag that is not listed below goes to Beam
 
-Killed at any moment, the same command goes on where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
+Killed at any moment, the same command resumes where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
 
 
 GIVEN = "given"  # of --splits

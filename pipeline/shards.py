@@ -22,7 +22,7 @@ from pipeline.plan import Plan, Work, keyed_order, shard_range
 from pipeline.storage import files, plain
 
 RECEIPTS = "receipts"
-BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that goes on needs to know
+BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that is resumed needs to know
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequenc
     works = [work for some in plan.works.values() for work in some]
     sample = works[:: max(1, len(works) // SAMPLE)][:SAMPLE]
     sizes = dict.fromkeys((target.scheme.name for target in targets), 0)
-    begun = time.monotonic()
+    started = time.monotonic()
     for work in sample:
         try:
             source = shards.Source(files.read(work.path), settings.max_pixels)
@@ -90,7 +90,7 @@ def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequenc
                 )
         except (ImageError, OSError):
             continue  # it will be a reject
-    seconds = (time.monotonic() - begun) / len(sample) * len(works) / settings.workers
+    seconds = (time.monotonic() - started) / len(sample) * len(works) / settings.workers
     lines = [
         f"layout: {layout}",
         f"paintings: {len(works):,} by {_artists(plan)}",

@@ -2,7 +2,7 @@
 
 Builds the datasets that are missing, runs what is not finished (every run resumes exactly), and keeps table.md,
 table.csv and table.html in the folder of the runs up to date. A run that fails does not stop the rest. Ctrl-C lets the
-run under way save its state; the same command goes on from there. Exit status: 0 all is finished, 1 something failed,
+run under way save its state; the same command resumes from there. Exit status: 0 all is finished, 1 something failed,
 128 + the signal where one stopped it.
 """
 

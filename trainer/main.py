@@ -34,7 +34,7 @@ def config_from_flags(given: flags.FlagValues = flags.FLAGS) -> Config:
 
 
 def run(config: Config) -> None:
-    """Trains (or goes on), evaluates the best model, and writes the report."""
+    """Trains (or resumes), evaluates the best model, and writes the report."""
     logging.set_verbosity(logging.WARNING)
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.dataset.dataset import Dataset

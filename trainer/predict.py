@@ -8,14 +8,16 @@ error, does not stop the rest, and makes the exit status 1; so does a map that c
 from __future__ import annotations
 
 import csv
-import mimetypes
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.dataset.rejects import NOT_REGULAR
 from pipeline.errors import InputError, StorageError
+from pipeline.gallery.find import picture_faults, sort_listing, tally
 from pipeline.gallery.listing import list_local
 from pipeline.pictures.decode import ImageError
 from pipeline.storage import files
@@ -35,23 +37,24 @@ COLUMNS = ("path", "artist", "probability", "unsure", "top5")
 def pictures(arguments: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """(path, fault) of every picture asked about, in order; "" where nothing is known to be wrong with it.
 
-    Below a folder, hidden files and those that are no pictures by their names are left out.
+    Below a folder, a file is a picture by the same rule as for building (`pipeline.gallery.kinds`). What is left out is
+    said on standard error; a folder without a picture is a fault.
     """
     for argument in arguments:
         root = Path(argument)
         if not root.is_dir():
-            yield root, ""
+            yield root, "" if root.is_file() else f"{NOT_REGULAR}: a pipe, socket or device"
             continue
         listing = list_local(argument)
-        found = [(file.path, "") for file in listing.files]
-        found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in listing.faults]
-        yield from ((root / path, fault) for path, fault in sorted(found) if _is_picture(path))
-
-
-def _is_picture(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    kind = mimetypes.guess_type(name)[0] or ""
-    return not name.startswith(".") and (kind.startswith("image/") or "." not in name)
+        sorted_out = sort_listing(argument, listing)
+        found = [(path, "") for path in sorted_out.pictures]
+        found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in picture_faults(listing)]
+        left_out = tally(Counter(sorted_out.others.values()))
+        if not found:
+            yield root, f"it holds no pictures, only other files: {left_out}" if left_out else "the folder is empty"
+        elif left_out:
+            streams.complain(f"note: files of {streams.name(root)} that are no pictures were left out: {left_out}.")
+        yield from ((root / path, fault) for path, fault in sorted(found))
 
 
 def map_path(map_dir: Path, path: Path, digest: str) -> Path:

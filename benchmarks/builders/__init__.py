@@ -2,7 +2,7 @@
 
 Each has `build(paintings, output, scheme, workers)`, which writes the same pictures (16 windows of 64 px a painting, or
 one picture of 256 px) with their labels, unsplit. None of them surveys, removes copies, splits by painting, checksums
-or syncs what it writes, or goes on after a kill, as `pipeline.build` does.
+or syncs what it writes, or resumes after a kill, as `pipeline.build` does.
 """
 
 from __future__ import annotations

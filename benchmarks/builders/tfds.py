@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: a GeneratorBasedBuilder whose examples come from one process, as its guide begins."""
+"""TensorFlow Datasets: a GeneratorBasedBuilder whose examples come from one process, as its guide starts."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ if __name__ == "__main__":  # worker processes import this file again
         first = time.perf_counter() - called
         for _ in range(buffered(side(flags.folder)) // flags.batch):
             next(batches)  # what buffers were filled with before the clock starts is used up
-        begun = now = time.perf_counter()
+        started = now = time.perf_counter()
         read = 0
-        while now < begun + flags.seconds:
+        while now < started + flags.seconds:
             pictures, _ = next(batches)
             read += len(pictures)
             now = time.perf_counter()
-        print(json.dumps({"first_batch_s": first, "rate": read / (now - begun), "read": read}))
+        print(json.dumps({"first_batch_s": first, "rate": read / (now - started), "read": read}))

@@ -109,7 +109,7 @@ def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: 
     sorted_out = sort_listing(root, found)
     by_path = {file.path: file for file in found.files}
     pictures = sorted_out.pictures
-    faults = [fault for fault in found.faults if fault.reason == UNREADABLE or _may_be_picture(fault)]
+    faults = picture_faults(found)
     others = Counter(word for path, word in sorted_out.others.items() if path != names.ARTISTS_CSV)
     if not pictures and not faults:
         raise InputError(_nothing_found(root, others, []))
@@ -147,9 +147,13 @@ def sort_listing(root: str, found: listing.Listing) -> kinds.Kinds:
     return kinds.sort_files((file.path for file in found.files), starts)
 
 
-def _may_be_picture(fault: listing.Fault) -> bool:
-    """Whether what cannot be read may be a picture, or an artist's folder, by its name."""
-    return kinds.has_picture_name(fault.path) or (not kinds.extension(fault.path) and not kinds.is_hidden(fault.path))
+def picture_faults(found: listing.Listing) -> list[listing.Fault]:
+    """What of a listing cannot be read and may be a picture, or an artist's folder, by its name."""
+    return [fault for fault in found.faults if fault.reason == UNREADABLE or _may_be_picture(fault.path)]
+
+
+def _may_be_picture(path: str) -> bool:
+    return kinds.has_picture_name(path) or (not kinds.extension(path) and not kinds.is_hidden(path))
 
 
 def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str]) -> str:
@@ -199,7 +203,7 @@ def _notes_on_files(
     for link, folder in aliases:
         yield f"{link} leads to {folder or root}, whose pictures are listed there, and was left out."
     if others:
-        yield f"Files that are no pictures by their names were left out: {_tally(others)}."
+        yield f"Files that are no pictures by their names were left out: {tally(others)}."
 
 
 def _of_manifest(manifest: str, root: str, repair: Callable[[str], str]) -> _Found:
@@ -278,17 +282,17 @@ def _nothing_found(where: str, others: Counter[str], rejects: Sequence[Reject]) 
         "as python -m pipeline.download --output=DIR fetches it."
     )
     if rejects:
-        reasons = _tally(Counter(reject.reason for reject in rejects))
+        reasons = tally(Counter(reject.reason for reject in rejects))
         first = f"{rejects[0].path}: {rejects[0].detail}"
         return f"None of the pictures of {where} can be used: {reasons} (the first is {first}). {advice}"
     if others:
         unpack = "Unpack the archive first. " if others.keys() & {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"} else ""
-        return f"{where} holds no pictures, only other files: {_tally(others)}. {unpack}{advice}"
+        return f"{where} holds no pictures, only other files: {tally(others)}. {unpack}{advice}"
     return f"{where} is empty. {advice}"
 
 
-def _tally(counts: Counter[str]) -> str:
-    """For example ".txt 3, hidden 1"; a file without an extension is "unnamed"."""
+def tally(counts: Counter[str]) -> str:
+    """For example ".txt 3, hidden 1, without an extension 1": files by what they are, most first."""
     return ", ".join(
         f"{kind or 'without an extension'} {count:,}"
         for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -1,6 +1,6 @@
 """Processes that take their memory with them, and do not outlive the run that began them.
 
-Those that a process begins are forks of one that has imported what they share (multiprocessing's "forkserver"): they
+Those that a process starts are forks of one that has imported what they share (multiprocessing's "forkserver"): they
 cost a hundredth of a second in place of a third. It runs no thread, unlike the process that asks, whose locks a fork
 would copy.
 """
@@ -27,7 +27,7 @@ _START = "forkserver"
 
 
 def preload(*modules: str) -> None:
-    """Begins to import modules into the process that all others will be forked from; does not wait for it."""
+    """Starts to import modules into the process that all others will be forked from; does not wait for it."""
     multiprocessing.get_context(_START).set_forkserver_preload(list(modules))
     _start_helpers()
 
@@ -131,7 +131,7 @@ class Apart:
                 process.terminate()  # else the pool waits for it
         self._pool.shutdown()
 
-    def begin(
+    def start(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Callable[[], Result]:
         """Calls a function of an importable module there, and does not wait for it.
@@ -155,7 +155,7 @@ class Apart:
           MorelliError: the process died.
           Whatever the function raises.
         """
-        return self.begin(function, *args, **kwargs)()
+        return self.start(function, *args, **kwargs)()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class Runner:
         self._beam = Apart()
 
     def __enter__(self) -> Self:
-        self._beam.__enter__().begin(beam.prepare, self._flags, self._scratch)
+        self._beam.__enter__().start(beam.prepare, self._flags, self._scratch)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:

@@ -72,7 +72,7 @@ def test_a_run_killed_again_and_again_ends_with_the_very_weights_of_an_undisturb
             torn.write_bytes(torn.read_bytes()[:-1000])
     code, out, err = finish(start(dataset, disturbed))
     assert code == 0, err
-    assert f"Going on from step {at}:" in out  # the one SIGTERM left
+    assert f"Resuming from step {at}:" in out  # the one SIGTERM left
 
     undisturbed = tmp_path / "undisturbed"
     code, _, err = finish(start(dataset, undisturbed))

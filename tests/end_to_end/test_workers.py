@@ -44,6 +44,6 @@ def test_two_workers_train_together_and_leave_together_when_one_is_preempted(dat
     ends = [finish(worker) for worker in start_workers(dataset, tmp_path)]
     for code, _, err in ends:
         assert code == 0, err
-    assert f"Going on from step {at}:" in ends[0][1]
+    assert f"Resuming from step {at}:" in ends[0][1]
     assert newest_step(tmp_path) == STEPS
     assert json.loads((tmp_path / "results.json").read_text())["test"]["crop"]["count"] > 0

@@ -1,4 +1,4 @@
-"""The runner: it builds what is missing, goes on where it stopped, and a failure stops nothing but itself."""
+"""The runner: it builds what is missing, resumes where it stopped, and a failure stops nothing but itself."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 # --- As a user runs it ---
 
 
-def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure(tmp_path: Path) -> None:
+def test_a_series_is_stopped_resumes_and_ends_with_a_table_in_spite_of_a_failure(tmp_path: Path) -> None:
     make_dataset(tmp_path / "datasets", paintings=80, scheme="crop32x2")
     recipes = write_recipes(tmp_path / "recipes", a_bad=BAD, good=GOOD)
     runs, good = tmp_path / "runs", tmp_path / "runs" / "good" / "seed0"
@@ -90,7 +90,7 @@ def test_a_series_is_stopped_goes_on_and_ends_with_a_table_in_spite_of_a_failure
     assert "Failed: a_bad, seed 0: --weight_decay belongs to --optimizer=adamw" in err
     assert "Traceback" not in out + err
     assert "good, seed 0: finished in" in out
-    assert "Going on from step" in (good / "log.txt").read_text()
+    assert "Resuming from step" in (good / "log.txt").read_text()
     results = json.loads((good / "results.json").read_text())
     assert f"| {results['test']['crop']['top1']:.3f} |" in (runs / "table.md").read_text()
     assert all((runs / f"table.{kind}").stat().st_size for kind in ("csv", "html"))
@@ -119,7 +119,7 @@ def test_a_missing_dataset_is_built_by_its_scheme_from_a_sample_that_keeps_every
     flags = (f"--recipes={recipes}", f"--datasets={datasets}", f"--runs={runs}", f"--data_dir={paintings}")
     code, out, err = finish(start(*flags, "--limit_paintings=12"))
     assert code == 1
-    assert err.count("--weight_decay belongs to") == 2, out + err  # they were begun: their datasets are there
+    assert err.count("--weight_decay belongs to") == 2, out + err  # they were started: their datasets are there
     for scheme in ("crop32x2", "reshape48"):
         rows = pd.DataFrame(Dataset.open(datasets / scheme / "1.0.0").planned())
         assert Counter(rows["artist"]) == {"Painter 0": 5, "Painter 1": 4, "Painter 2": 3}

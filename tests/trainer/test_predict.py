@@ -231,6 +231,43 @@ def test_it_answers_when_the_dataset_is_gone(judged_run: Path, odd_folder: Path,
     assert asked.attribute(asked.open((odd_folder / "whole.jpg").read_bytes())).ranked
 
 
+def test_a_folder_is_read_by_the_rule_of_the_builder(
+    odd_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("St. Jerome", "a.jpg!Large", "b.jpg_large", "c.mpo", "d.dib"):
+        shutil.copy(odd_folder / "whole.jpg", tmp_path / name)
+    for name in ("notes.txt", ".hidden.jpg", "e.jpg.part", "LICENSE"):
+        (tmp_path / name).write_text("left out")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    found = list(predict.pictures([str(tmp_path)]))
+    assert [(path.name, fault) for path, fault in found] == [
+        ("St. Jerome", ""),
+        ("a.jpg!Large", ""),
+        ("b.jpg_large", ""),
+        ("c.mpo", ""),
+        ("d.dib", ""),
+        ("pipe.jpg", "not a regular file: a pipe, socket or device"),
+    ]
+    said = capsys.readouterr().err
+    assert "no pictures were left out" in said
+    assert ".txt 1" in said
+
+
+@pytest.mark.parametrize(("name", "fault"), [(None, "empty"), ("a.txt", "holds no pictures, only other files: .txt 1")])
+def test_a_folder_without_a_picture_is_a_fault(name: str | None, fault: str, tmp_path: Path):
+    if name:
+        (tmp_path / name).touch()
+    ((path, found),) = predict.pictures([str(tmp_path)])
+    assert path == tmp_path
+    assert fault in found
+
+
+def test_a_pipe_that_is_named_is_not_waited_for(judged_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert predict.predict(RunFolder(judged_run), [str(tmp_path / "pipe.jpg")], None) == 1
+    assert "pipe.jpg: not a regular file" in capsys.readouterr().err
+
+
 # --- Maps ---
 
 

@@ -187,8 +187,8 @@ def runs_folder(judged_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("runs")
     shutil.copytree(judged_run, folder / "small")
     RunFolder(folder / "broken" / "seed0").write_failure("<b>no</b> room", "crop32x4", {"epochs": 3})
-    (folder / "begun").mkdir()
-    (folder / "begun" / "flags.json").write_text(json.dumps({"seed": 5, "epochs": 3}))
+    (folder / "started").mkdir()
+    (folder / "started" / "flags.json").write_text(json.dumps({"seed": 5, "epochs": 3}))
     return folder
 
 

@@ -92,7 +92,7 @@ class Blocks:
         return lent.reshape(count, size)
 
     def _load(self, epoch: int, number: int) -> _Loaded:
-        """A block; the one after it begins to be read."""
+        """A block; reading of the one after it starts."""
         after = (epoch, number + 1) if number + 1 < len(self._epoch_blocks(epoch)) else (epoch + 1, 0)
         wanted = [(epoch, number), *([after] if after[0] < self._end else [])]
         for key in [key for key in self._loads if key not in wanted]:

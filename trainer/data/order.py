@@ -5,7 +5,7 @@ budget; then all records of a block are permuted at once. What this trades again
 can only change places within its block, so the mix is as good as the block is large, but any position of the epoch is
 found by adding up block lengths. Resuming reads one block, wherever in the epoch it is, and no state but
 (seed, epoch, batch) needs saving. The builder deals paintings to shards by hash, so that a block is a fair sample of
-the dataset to begin with.
+the dataset at the start.
 
 The same scheme under other names: `py1b` of mosaicml/streaming, index shuffling by blocks in WebDataset's successors.
 """

@@ -189,7 +189,7 @@ def load_backbone(network: Network, name: str, weights: str) -> None:
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Keras only warns of layers that the file does not hold, and goes on
+            warnings.simplefilter("error")  # Keras only warns of layers that the file does not hold, and continues
             network.backbone.load_weights(weights)
     except (ValueError, OSError, KeyError, UserWarning) as error:
         raise InputError(

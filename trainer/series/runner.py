@@ -1,4 +1,4 @@
-"""The runs of some recipes, one after the other: what is missing is built, what is unfinished is gone on with."""
+"""The runs of some recipes, one after the other: what is missing is built, what is unfinished is resumed."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from trainer.training.run import Run, assemble, restore, save
 
 
 def train(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str, float], bool]:
-    """Trains, or goes on training.
+    """Trains, or resumes training.
 
     Args:
       config: what to do.
@@ -54,7 +54,7 @@ def train(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str
     run = assemble(config, folder, dataset)
     if restore(run):
         at = run.progress
-        say(f"Going on from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.")
+        say(f"Resuming from step {at.step}: epoch {at.epoch + 1}, batch {at.batch}.")
     if run.place.is_chief:
         folder.write_command(config)
         folder.write_labels(dataset.contract)

@@ -1,4 +1,4 @@
-"""Network shares and clusters refuse to sync or to lock: work goes on there, and says once what is missing."""
+"""Network shares and clusters refuse to sync or to lock: work continues there, and says once what is missing."""
 
 import errno
 import fcntl

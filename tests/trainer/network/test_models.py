@@ -52,10 +52,17 @@ def test_the_table_of_backbones_needs_no_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+# One of each way to scale pixels, which is what a saved model carries of ours, and the one of mixed precision.
+CHEAPEST = {
+    min((name for name in BACKBONES if BACKBONES[name].scaling == scaling), key=lambda name: BACKBONES[name].cost)
+    for scaling in {row.scaling for row in BACKBONES.values()}
+} | {"MobileNet"}
+
+
 def test_saved_models_load_without_this_project_and_say_the_same(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     expected = {}
-    for backbone in BACKBONES:
+    for backbone in CHEAPEST:
         design = Design(backbone, 32, 48, 4, 0.2, grayscale=backbone == "ResNet50")
         network = models.build(design, "mixed_bfloat16" if backbone == "MobileNet" else "float32")
         models.save(network.model, design, tmp_path / f"{backbone}.keras")
