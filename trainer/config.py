@@ -79,15 +79,16 @@ class Config:
     # --- The model ---
     backbone: str = flag(
         "MobileNet",
-        "Network. ResNet8 and MobileNetV3Small train from nothing on a CPU; EfficientNetV2B0 is the first "
-        "choice on a GPU; ResNet50 and ConvNeXtTiny are larger and want ImageNet weights to be worth it.",
+        "Network. ResNet8 and MobileNetV3Small train from nothing on a CPU; EfficientNetLite0 is the first choice "
+        "there with ImageNet weights, EfficientNetV2B0 on a GPU; ResNet50 and ConvNeXtTiny are larger and want "
+        "ImageNet weights to be worth it.",
         choices=tuple(BACKBONES),
     )
     weights: str = flag(
         "none",
-        "What the backbone starts from: none (random), imagenet (downloaded by Keras), or a local .h5 file of the "
-        "backbone without its top. Turn to imagenet whenever you can: with a few hundred paintings nothing else helps "
-        "as much.",
+        "What the backbone starts from: none (random), imagenet (downloaded by Keras; of EfficientNetLite from the "
+        "extra [pretrained], without a download), or a local .h5 file of the backbone without its top. Turn to "
+        "imagenet whenever you can: with a few hundred paintings nothing else helps as much.",
     )
     input_size: int = flag(
         0,

@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline.dataset.contract import Artist
-from pipeline.dataset.rejects import BAD_NAME, NO_ARTIST, UNREADABLE, Reject
+from pipeline.dataset.rejects import BAD_NAME, NO_ARTIST, Reject
 from pipeline.errors import InputError
 from pipeline.gallery import kinds, layouts, listing, names
 from pipeline.gallery.layouts import Layout, Reading
 from pipeline.gallery.manifest import read_manifest
+from pipeline.gallery.sorting import picture_faults, sort_listing, tally
 from pipeline.storage import files
 
 _NAMED = 10  # how many names a note spells out
@@ -134,26 +135,6 @@ def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: 
     _refuse_if_most_are_left_out(root, reading, len(candidates), rejects, strays)
     notes = [*reading.notes, *_notes_on_files(root, reading, pictures, strays, others, found.aliases)]
     return _Found(reading.layout, candidates, rejects, notes)
-
-
-def sort_listing(root: str, found: listing.Listing) -> kinds.Kinds:
-    """Tells the pictures of a listing from its other files, looking at first bytes where names do not tell."""
-    remote = files.is_remote(root)
-    starts = {
-        file.path: listing.read_start(f"{root}/{file.path}")
-        for file in found.files
-        if not remote and kinds.needs_look(file.path)
-    }
-    return kinds.sort_files((file.path for file in found.files), starts)
-
-
-def picture_faults(found: listing.Listing) -> list[listing.Fault]:
-    """What of a listing cannot be read and may be a picture, or an artist's folder, by its name."""
-    return [fault for fault in found.faults if fault.reason == UNREADABLE or _may_be_picture(fault.path)]
-
-
-def _may_be_picture(path: str) -> bool:
-    return kinds.has_picture_name(path) or (not kinds.extension(path) and not kinds.is_hidden(path))
 
 
 def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str]) -> str:
@@ -289,14 +270,6 @@ def _nothing_found(where: str, others: Counter[str], rejects: Sequence[Reject]) 
         unpack = "Unpack the archive first. " if others.keys() & {".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"} else ""
         return f"{where} holds no pictures, only other files: {tally(others)}. {unpack}{advice}"
     return f"{where} is empty. {advice}"
-
-
-def tally(counts: Counter[str]) -> str:
-    """For example ".txt 3, hidden 1, without an extension 1": files by what they are, most first."""
-    return ", ".join(
-        f"{kind or 'without an extension'} {count:,}"
-        for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    )
 
 
 def _spell(items: Sequence[str]) -> str:

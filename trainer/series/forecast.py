@@ -14,12 +14,12 @@ def work(backbone: str, side: int, records: int, epochs: int) -> float:
     """How much a run has to compute, in units that only compare.
 
     Args:
-      backbone: of BACKBONES; another counts as ResNet50.
+      backbone: of BACKBONES.
       side: of the pictures it sees, in pixels.
       records: training records in the dataset.
       epochs: of the run.
     """
-    return BACKBONES.get(backbone, BACKBONES["ResNet50"]).cost * (side / 224) ** 2 * records * epochs
+    return BACKBONES[backbone].cost * (side / 224) ** 2 * records * epochs
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def part(experiment: Experiment, ended: bool) -> forecast.Part:
         return forecast.Part(0.0, 0.0, 0.0, True)
     side = settings.get("input_size") or scheme.size
     return forecast.Part(
-        work=forecast.work(settings.get("backbone", ""), side, records, settings["epochs"]),
+        work=forecast.work(settings["backbone"], side, records, settings["epochs"]),
         done=min(1.0, len(experiment.run.read_history()) / settings["epochs"]),
         seconds=seconds_trained(experiment.run),
         ended=ended,
