@@ -61,6 +61,11 @@ def read_manifest(
     except OSError as error:
         raise InputError(f"The manifest {manifest} cannot be read: {error.strerror or error}.") from error
     header, rows = read_table(data, f"The manifest {manifest}", ("path", "artist"))
+    for row in rows:
+        where = f"The manifest {manifest}, line {row.line}"
+        if not row.cells["path"]:
+            raise InputError(f"{where}: the path is empty.")
+        _check_address(row.cells["path"], where)
     finder = _Finder(root, manifest.rpartition("/")[0])
     finder.look_for([row.cells["path"] for row in rows])
     gives_splits = "split" in header
@@ -68,9 +73,6 @@ def read_manifest(
     splits: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         given = row.cells["path"]
-        if not given:
-            raise InputError(f"The manifest {manifest}, line {row.line}: the path is empty.")
-        _check_address(given, f"The manifest {manifest}, line {row.line}")
         path = finder.found.get(given, given)
         owners[path].add(repair(row.cells["artist"]))
         if gives_splits:
