@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.errors import MorelliError
 from pipeline.storage import files
 
 _STATE = "state"
+_NAMES = "arrays"  # within the state: what else was written
 
 
 class CheckpointError(MorelliError):
@@ -55,7 +55,8 @@ def write(folder: Path, step: int, arrays: Mapping[str, np.ndarray], state: Mapp
             f"The last good one is {newest_path(folder) or 'lost: no checkpoint was written before'}."
         )
     path = path_of(folder, step)
-    content: dict[str, Any] = {_STATE: np.frombuffer(json.dumps(state).encode(), np.uint8), **arrays}
+    text = json.dumps({**state, _NAMES: sorted(arrays)})
+    content: dict[str, Any] = {_STATE: np.frombuffer(text.encode(), np.uint8), **arrays}
     with files.stream(path) as stream:
         np.savez(stream, **content)
     files.remove_temporary(str(folder))  # of one that was killed while it wrote
@@ -84,8 +85,11 @@ def read(path: Path) -> Checkpoint:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         state = json.loads(arrays.pop(_STATE).tobytes())
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, NotImplementedError) as error:
+    except Exception as error:  # zipfile, zlib, NumPy and json say in many ways that bytes are not what was written
         raise CheckpointError(f"{path} is damaged ({error}).") from error
+    names = state.pop(_NAMES, None)  # a damaged directory may lack some; older checkpoints have no list
+    if names is not None and names != sorted(arrays):
+        raise CheckpointError(f"{path} is damaged (it does not hold the variables that were written).")
     return Checkpoint(path, arrays, state)
 
 

@@ -84,6 +84,20 @@ def test_where_none_can_be_read_training_does_not_silently_start_anew(tmp_path: 
         checkpoint.newest(tmp_path)
 
 
+def test_each_bit_of_the_directory_of_a_checkpoint_may_be_wrong(tmp_path: Path) -> None:
+    path = checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=1)
+    whole = path.read_bytes()
+    start = whole.index(b"PK\x01\x02")
+    for at in range(start, len(whole)):
+        for bit in range(8):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            try:
+                found = checkpoint.read(path)
+            except CheckpointError:
+                continue
+            assert all(np.array_equal(found.arrays[name], array) for name, array in ARRAYS.items())
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_state_that_is_not_finite_is_never_written(tmp_path: Path, bad: float) -> None:
     good = checkpoint.write(tmp_path, 1, ARRAYS, STATE, keep=2)
