@@ -104,7 +104,7 @@ def read_layout(paths: Sequence[str], root: str, asked: Layout | None = None) ->
         return _doubt_folders(Reading("kaggle", _kaggle_prefix(in_images)), in_images, root)
     if not elsewhere and not in_images:
         return _doubt_titles(Reading("flat", _flat_prefix(paths)), paths, root)
-    return _doubt_folders(Reading("folders"), elsewhere, root)
+    return _doubt_folders(Reading("folders"), foldered, root)
 
 
 def _kaggle_prefix(paths: Sequence[str]) -> str:

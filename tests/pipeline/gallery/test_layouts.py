@@ -63,9 +63,10 @@ def test_splits_above_artists_are_noted_with_the_flag_that_keeps_them():
     assert "--layout=folders" in note
 
 
-def test_an_odd_folder_among_artists_is_noted():
-    (note,) = read_layout(below(MONET, KLEE, "maps"), "art").notes
-    assert note.startswith("maps in art looks like no artist, and was taken for one")
+@pytest.mark.parametrize("odd", ["maps", "images", "resized"])
+def test_an_odd_folder_among_artists_is_noted(odd):
+    (note,) = read_layout(below(MONET, KLEE, odd), "art").notes
+    assert note.startswith(f"{odd} in art looks like no artist, and was taken for one")
 
 
 @pytest.mark.parametrize("name", ["Starry Night {0}_{1}.jpg", "Monet - Sunrise {0}_{0}.jpg"])
