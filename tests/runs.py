@@ -159,6 +159,16 @@ def make_run(run_dir: Path, dataset_dir: Path, steps: int = 60, seed: int = 0) -
     return run_dir
 
 
+def judge(run_dir: Path, dataset_dir: Path | str, throughput: dict[str, float] | None = None) -> dict:
+    """Evaluates a run by its model, as trainer.main does."""
+    from pipeline.dataset.dataset import Dataset
+    from trainer.judging.evaluation import by_model, evaluate_run
+    from trainer.run.folder import RunFolder
+
+    run, dataset = RunFolder(run_dir), Dataset.open(dataset_dir)
+    return evaluate_run(run, dataset, by_model(run, dataset, 64), throughput or {})
+
+
 EPOCHS = [
     {
         "epoch": epoch,

@@ -20,6 +20,8 @@ SCHEDULES = ("constant", "cosine")
 CLASS_BALANCES = ("none", "weights", "sampling", "logit_adjust")
 AUGMENTATIONS = ("none", "light", "strong")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+FEATURES = ("last", "stages")
+TRAINED = ("all", "head")
 STRATEGIES = ("none", "mirrored", "multiworker")
 
 ADAMW_DECAY = 0.05
@@ -113,6 +115,20 @@ class Config:
         "Train only the head for so many epochs, then everything. 1 to 5 with pretrained weights, which the first "
         "gradients of a random head would spoil. A frozen backbone keeps its BatchNorm statistics.",
         lower=0,
+    )
+    features: str = flag(
+        "last",
+        "What of the backbone is averaged and judged. last: its last feature map. stages: also the maps before each "
+        "halving of their sides, which know more of brushwork than of what is painted. Turn to stages with pretrained "
+        "weights and --train=head.",
+        choices=FEATURES,
+    )
+    train: str = flag(
+        "all",
+        "all: every weight, epoch by epoch. head: the backbone stays as it was loaded; every record passes it once, "
+        "without augmentation, and the last layer is fitted to what it gave, in seconds. The first thing to try with "
+        "pretrained weights, and the best that a CPU can do in minutes.",
+        choices=TRAINED,
     )
     # --- Training ---
     epochs: int = flag(
@@ -288,6 +304,13 @@ class Config:
                 "--freeze_epochs keeps the backbone as it was loaded, but --weights=none loads nothing: the head would "
                 "learn from noise. Pass --weights=imagenet or a file, or --freeze_epochs=0."
             )
+        if self.train == "head" and self.weights == "none":
+            raise InputError(
+                "--train=head keeps the backbone as it was loaded, but --weights=none loads nothing: the head would "
+                "learn from noise. Pass --weights=imagenet or a file, or --train=all."
+            )
+        if self.train == "head" and self.strategy != "none":
+            raise InputError("--train=head embeds on one device: it goes with --strategy=none only.")
         if self.freeze_epochs > self.epochs:
             raise InputError(f"--freeze_epochs={self.freeze_epochs} is more than --epochs={self.epochs}.")
         if self.warmup > self.epochs:
@@ -352,5 +375,9 @@ def define_flags(values: flags.FlagValues = flags.FLAGS) -> None:
 
 
 def differences(saved: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """How two identities differ, one phrase each: `dropout was 0.5, now 0.2`."""
-    return [f"{name} was {saved.get(name)}, now {wanted[name]}" for name in wanted if saved.get(name) != wanted[name]]
+    """How two identities differ, one phrase each: `dropout was 0.5, now 0.2`.
+
+    A flag that did not exist when the first was saved had its default.
+    """
+    before = {name: saved.get(name, FLAGS[name].default if name in FLAGS else None) for name in wanted}
+    return [f"{name} was {before[name]}, now {wanted[name]}" for name in wanted if before[name] != wanted[name]]

@@ -10,7 +10,7 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
 from trainer.errors import RunError
-from trainer.judging.evaluation import evaluate_run, evaluate_split
+from trainer.judging.evaluation import by_model, evaluate_run, evaluate_split
 from trainer.pages.report import write_report
 from trainer.pages.text import table
 from trainer.run.folder import RunFolder
@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
         if flags.FLAGS.split:
             results = evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
         else:
-            results = evaluate_run(run, dataset, flags.FLAGS.batch_size, _throughput(run))
+            source = by_model(run, dataset, flags.FLAGS.batch_size)
+            results = evaluate_run(run, dataset, source, _throughput(run))
             write_report(run)
         say(table(results, flags.FLAGS.split or "test"))
 

@@ -42,19 +42,24 @@ def run(config: Config) -> None:
 
     dataset = Dataset.open(config.dataset_dir)
     check_dataset(dataset)
-    from trainer.judging.evaluation import evaluate_run
+    from trainer.judging.evaluation import by_model, evaluate_run
     from trainer.pages.report import write_report
     from trainer.pages.text import table
     from trainer.run.folder import RunFolder
+    from trainer.training.head import train_head
     from trainer.training.loop import train
 
     folder = RunFolder(config.run_dir)
     alone = config.strategy != "multiworker"  # whose machines share the folder
     with exclusive(folder.path, "Another trainer.main", "--run_dir") if alone else nullcontext():
-        throughput, is_chief = train(config, folder, dataset)
-        if not is_chief:
-            return
-        results = evaluate_run(folder, dataset, config.batch_size, throughput)
+        if config.train == "head":
+            throughput, source = train_head(config, folder, dataset)
+        else:
+            throughput, is_chief = train(config, folder, dataset)
+            if not is_chief:
+                return
+            source = by_model(folder, dataset, config.batch_size)
+        results = evaluate_run(folder, dataset, source, throughput)
         report = write_report(folder)
     say(table(results, "test"))
     say(f"Results: {folder.results}\nReport:  {report}")

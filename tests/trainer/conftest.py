@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.dataset import Dataset
 from tests import runs
-from trainer.run.folder import RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -19,13 +17,7 @@ def judged_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def judged_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with everything the trainer leaves in it. Tests read it; those that write make a copy."""
-    from trainer.judging.evaluation import evaluate_run
 
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "small", judged_dataset)
-    evaluate_run(
-        RunFolder(run_dir),
-        Dataset.open(judged_dataset),
-        50,
-        {"examples_per_second": 1003.0, "data_wait_fraction": 0.05},
-    )
+    runs.judge(run_dir, judged_dataset, {"examples_per_second": 1003.0, "data_wait_fraction": 0.05})
     return run_dir

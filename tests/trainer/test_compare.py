@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from pipeline.dataset.dataset import Dataset
 from tests import runs
 from trainer.compare import compare, compare_runs, table
-from trainer.judging.evaluation import evaluate_run
 from trainer.judging.predictions import count_crops, read
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunError, RunFolder
@@ -23,7 +21,7 @@ from trainer.run.folder import RunError, RunFolder
 @pytest.fixture(scope="module")
 def weaker_run(judged_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = runs.make_run(tmp_path_factory.mktemp("runs") / "weaker", judged_dataset, steps=1, seed=5)
-    evaluate_run(RunFolder(run_dir), Dataset.open(judged_dataset), 64, {})
+    runs.judge(run_dir, judged_dataset)
     return run_dir
 
 

@@ -23,7 +23,7 @@ from pipeline.errors import DamagedShardError, DatasetError
 from tests import runs
 from trainer.judging import calibration, predictions, scores
 from trainer.judging.confusion import confusion, order_by_movement
-from trainer.judging.evaluation import evaluate_run, evaluate_split
+from trainer.judging.evaluation import evaluate_split
 from trainer.judging.intervals import interval, mcnemar, resampled_sums, share_interval
 from trainer.judging.metrics import METRICS, PER_ARTIST
 from trainer.judging.references import References
@@ -128,7 +128,7 @@ def test_a_failed_evaluation_leaves_no_half_written_file(judged_run: Path, judge
     broken = shutil.copytree(judged_dataset, tmp_path / "dataset")
     next(broken.glob("*-test.tfrecord-*")).unlink()
     with pytest.raises(DatasetError, match="test"):
-        evaluate_run(RunFolder(run_dir), Dataset.open(broken), 64, {})
+        runs.judge(run_dir, broken)
     assert not (run_dir / "predictions.parquet").exists()
     assert not (run_dir / "results.json").exists()
     assert not list(run_dir.glob(".tmp-*"))
@@ -147,7 +147,7 @@ def test_a_damaged_shard_is_named_with_its_offset(judged_run: Path, judged_datas
 def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dataset: Path):
     (tmp_path / "labels.json").write_text(json.dumps({"fingerprint": "0" * 64}))
     with pytest.raises(RunError, match="was trained on a dataset"):
-        evaluate_run(RunFolder(tmp_path), Dataset.open(judged_dataset), 64, {})
+        runs.judge(tmp_path, judged_dataset)
     with pytest.raises(RunError, match=r"trainer\.main"):
         _ = RunFolder(tmp_path).expertise
 

@@ -13,7 +13,6 @@ from PIL import Image
 from pipeline.dataset.dataset import Dataset
 from tests import runs
 from trainer import predict
-from trainer.judging.evaluation import evaluate_run
 from trainer.run.folder import RunFolder
 
 
@@ -22,7 +21,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, RunFolder
     folder = tmp_path_factory.mktemp("grid")
     dataset = Dataset.open(runs.make_dataset(folder, "grid32"))
     run = RunFolder(runs.make_run(folder / "run", Path(dataset.folder), steps=30))
-    evaluate_run(run, dataset, batch_size=64, throughput=False)
+    runs.judge(run.path, dataset.folder)
     return dataset, run
 
 

@@ -7,7 +7,7 @@ be longer than any memory.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -46,17 +46,28 @@ def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> Iterato
       DamagedShardError: a shard has another size; or, while iterating, a record is damaged or none of such a dataset.
     """
     dataset.check_shards(split)
-    return _ahead(dataset, split, batch_size)
+    return _ahead(dataset, _batches_of_parts(dataset, dataset.contract.splits[split], batch_size), _with_pictures)
 
 
-def _ahead(dataset: Dataset, split: str, batch_size: int) -> Iterator[Batch]:
+def shard_batches(dataset: Dataset, shards: Sequence[Shard], batch_size: int) -> Iterator[Batch]:
+    """The same of some shards, where no batch holds records of two: what becomes of a shard depends on it alone."""
+    return _ahead(dataset, _batches_of_parts(dataset, shards, batch_size, mixed=False), _with_pictures)
+
+
+def listed_batches(dataset: Dataset, shards: Sequence[Shard], batch_size: int) -> Iterator[Batch]:
+    """The same as `shard_batches`, in the same order, without the pictures: none is decoded."""
+    return _ahead(dataset, _batches_of_parts(dataset, shards, batch_size, mixed=False), _without_pictures)
+
+
+def _ahead(
+    dataset: Dataset, parts: Iterator[list[_Part]], made: Callable[[Dataset, list[_Part]], Batch]
+) -> Iterator[Batch]:
     """The batches, some of which are ready before they are asked for."""
-    parts = _batches_of_parts(dataset, split, batch_size)
     waiting: deque[Future[Batch | None]] = deque()
 
     def next_batch() -> Batch | None:
         taken = next(parts, None)
-        return _batch(dataset, taken) if taken else None
+        return made(dataset, taken) if taken else None
 
     # A thread of Python, not of tf.data: that would call Python from its own, which cannot end while a process does.
     with ThreadPoolExecutor(1, "evaluation") as reader:
@@ -69,11 +80,13 @@ def _ahead(dataset: Dataset, split: str, batch_size: int) -> Iterator[Batch]:
             yield batch
 
 
-def _batches_of_parts(dataset: Dataset, split: str, batch_size: int) -> Iterator[list[_Part]]:
-    """Where the records of each batch lie: a batch may begin in one shard and end in another."""
+def _batches_of_parts(
+    dataset: Dataset, shards: Sequence[Shard], batch_size: int, mixed: bool = True
+) -> Iterator[list[_Part]]:
+    """Where the records of each batch lie: a `mixed` one may begin in one shard and end in another."""
     parts: list[_Part] = []
     missing = batch_size
-    for shard in dataset.contract.splits[split]:
+    for shard in shards:
         memory, found = _read(dataset, shard)
         at = 0
         while at < shard.records:
@@ -83,6 +96,9 @@ def _batches_of_parts(dataset: Dataset, split: str, batch_size: int) -> Iterator
             if not missing:
                 yield parts
                 parts, missing = [], batch_size
+        if parts and not mixed:
+            yield parts
+            parts, missing = [], batch_size
     if parts:
         yield parts
 
@@ -94,12 +110,15 @@ def _read(dataset: Dataset, shard: Shard) -> tuple[np.ndarray, Index]:
     return memory, locate(memory, [Extent(path, 0, len(memory))], [shard], dataset.contract)
 
 
-def _batch(dataset: Dataset, parts: list[_Part]) -> Batch:
+def _with_pictures(dataset: Dataset, parts: list[_Part]) -> Batch:
+    return {**_without_pictures(dataset, parts), "image": _pictures(dataset, parts)}
+
+
+def _without_pictures(dataset: Dataset, parts: list[_Part]) -> Batch:
     for part in parts:
         check(*part)
     indexes = [(part.found, part.records) for part in parts]
     return {
-        "image": _pictures(dataset, parts),
         "label": np.concatenate([found.labels[records] for found, records in indexes]),
         "painting_id": np.array([name.encode() for part in parts for name in painting_ids(*part)], object),
         "crop_index": np.concatenate([found.crop_indexes[records] for found, records in indexes]),

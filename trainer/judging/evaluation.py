@@ -6,8 +6,8 @@ predictions.parquet, expertise.json and references.parquet into the run's folder
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -61,13 +61,36 @@ def predicted(model: keras.Model, batches: Iterable[dict[str, Any]]) -> Iterator
         yield {**kept, **out}
 
 
-def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: dict[str, Any]) -> dict[str, Any]:
+class Source(NamedTuple):
+    """Where the scores of a run's records come from.
+
+    Attributes:
+      features: numbers of an embedding.
+      batches: split -> batches as `predicted` gives them; every record of the split once.
+    """
+
+    features: int
+    batches: Callable[[str], Iterator[dict[str, Any]]]
+
+
+def by_model(run: RunFolder, dataset: Dataset, batch_size: int) -> Source:
+    """Every record passes the run's best model, `batch_size` at once. Raises RunError where there is none."""
+    run.check_dataset(dataset)
+    check_dataset(dataset)
+    model = load_model(run)
+    return Source(
+        model.output["embedding"].shape[-1],
+        lambda split: _batches(model, dataset, split, batch_size),
+    )
+
+
+def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: dict[str, Any]) -> dict[str, Any]:
     """Judges a run's best model on every split and writes what comes of it into the run's folder.
 
     Args:
       run: with best.keras, labels.json and flags.json.
       dataset: the dataset the run was trained on.
-      batch_size: crops per step.
+      source: what the model says of it.
       throughput: copied into the results: at least examples_per_second and data_wait_fraction of training.
 
     Returns:
@@ -77,17 +100,14 @@ def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: 
       RunError, DatasetError: the folders are not what they should be, or do not belong together.
     """
     contract = dataset.contract
-    run.check_dataset(dataset)
-    check_dataset(dataset)
-    model = load_model(run)
     splits = {}
     with Predictions(run, len(contract.labels)) as predictions:
         for split in SPLITS:
-            batches = predictions.keep(split, _batches(model, dataset, split, batch_size))
+            batches = predictions.keep(split, source.batches(split))
             if split == "train":
                 rows = dataset.paintings("painting_id", "path", split=split)
                 paths = {row["painting_id"]: row["path"] for row in rows}
-                with ReferenceWriter(run, model.output["embedding"].shape[-1], paths) as references:
+                with ReferenceWriter(run, source.features, paths) as references:
                     splits[split] = gather(batches, dataset.crops(split), references.add)
             else:
                 splits[split] = gather(batches, dataset.crops(split))
@@ -112,10 +132,8 @@ def evaluate_run(run: RunFolder, dataset: Dataset, batch_size: int, throughput: 
 
 def evaluate_split(run: RunFolder, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
-    run.check_dataset(dataset)
-    check_dataset(dataset)
     expertise = run.expertise
-    paintings = gather(_batches(load_model(run), dataset, split, batch_size), dataset.crops(split))
+    paintings = gather(by_model(run, dataset, batch_size).batches(split), dataset.crops(split))
     return {
         split: scores.split_scores(paintings, expertise.labels),
         "baselines": scores.baselines(expertise.training_paintings, paintings.labels),

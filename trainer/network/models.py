@@ -5,6 +5,8 @@ plain `keras.models.load_model` anywhere:
 
     uint8[batch, size, size, 3]  ->  float  ->  (grey)  ->  (resize)  ->  the backbone's own scaling  ->  backbone
     ->  "embedding": mean over places, float32  ->  dropout  ->  "logits"  ->  "scores": softmax, float32
+
+Where `Design.stages` is on, the embedding joins the means of the backbone's earlier feature maps to that of its last.
 """
 
 from __future__ import annotations
@@ -78,6 +80,7 @@ class Design:
       classes: number of artists.
       dropout: share of the embedding dropped in training.
       grayscale: luminance only, repeated for the three channels.
+      stages: the embedding holds the means of `stage_ends` too.
     """
 
     backbone: str
@@ -86,6 +89,7 @@ class Design:
     classes: int
     dropout: float
     grayscale: bool
+    stages: bool = False
 
     def __post_init__(self) -> None:
         if self.input_size < SMALLEST_INPUT:
@@ -101,14 +105,16 @@ class Network:
 
     Attributes:
       model: pictures -> scores; what is saved.
-      features: pictures -> what the backbone gives.
+      features: pictures -> the list of feature maps that the backbone gives.
       head: that -> logits.
-      backbone: the layer in `model` and `features`.
+      embedding: pictures -> float32[batch, features].
+      backbone: from its own input to its last feature map; its layers are in `model` and `features`.
     """
 
     model: keras.Model
     features: keras.Model
     head: keras.Model
+    embedding: keras.Model
     backbone: keras.Model
 
     def logits(self, pictures: tf.Tensor, frozen: bool) -> tf.Tensor:
@@ -155,18 +161,54 @@ def _assemble(design: Design) -> Network:
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORM_MOMENTUM
-    embedding = keras.layers.GlobalAveragePooling2D(name="embedding", dtype="float32")
+    if design.stages:
+        maps = keras.Model(backbone.input, [*stage_ends(backbone), backbone.output], name=backbone.name)(prepared)
+    else:
+        maps = [backbone(prepared)]
     dropout = keras.layers.Dropout(design.dropout, name="dropout", dtype="float32")
     dense = keras.layers.Dense(design.classes, name="logits", dtype="float32")
     scores = keras.layers.Softmax(name="scores", dtype="float32")
-    features = backbone(prepared)
-    passed = keras.Input(features.shape[1:], dtype=features.dtype)
+    pool = _pooling(len(maps))
+    passed = [keras.Input(each.shape[1:], dtype=each.dtype) for each in maps]
+    embedding = pool(maps)
     return Network(
-        model=keras.Model(pictures, scores(dense(dropout(embedding(features)))), name="morelli"),
-        features=keras.Model(pictures, features),
-        head=keras.Model(passed, dense(dropout(embedding(passed)))),
+        model=keras.Model(pictures, scores(dense(dropout(embedding))), name="morelli"),
+        features=keras.Model(pictures, maps),
+        head=keras.Model(passed, dense(dropout(pool(passed)))),
+        embedding=keras.Model(pictures, embedding),
         backbone=backbone,
     )
+
+
+def _pooling(maps: int) -> Callable[[list[keras.KerasTensor]], keras.KerasTensor]:
+    """Layers that give the mean over places of each of so many feature maps, joined; the last is named "embedding"."""
+    if maps == 1:
+        only = keras.layers.GlobalAveragePooling2D(name="embedding", dtype="float32")
+        return lambda given: only(given[0])
+    means = [keras.layers.GlobalAveragePooling2D(name=f"mean{number}", dtype="float32") for number in range(maps)]
+    join = keras.layers.Concatenate(name="embedding", dtype="float32")
+    return lambda given: join([mean(each) for mean, each in zip(means, given, strict=True)])
+
+
+def stage_ends(backbone: keras.Model) -> list[keras.KerasTensor]:
+    """The feature maps before the sides are halved again: what enters each layer that gives a smaller map than it gets.
+
+    Early maps know of brushwork and of canvas, late ones of what is painted. The picture itself is none of them, and of
+    a map that is padded first, the one without the padding is taken.
+    """
+    ends: dict[int, keras.KerasTensor] = {}
+    for layer in backbone.layers:
+        entering, leaving = layer.input, layer.output
+        if isinstance(entering, list) or len(entering.shape) != 4 or entering.shape[-1] <= 3:
+            continue
+        if isinstance(layer, keras.layers.GlobalAveragePooling2D):  # of squeeze-and-excitation
+            continue
+        if leaving.shape[1] < entering.shape[1]:
+            before = entering._keras_history.operation
+            if isinstance(before, keras.layers.ZeroPadding2D):
+                entering = before.input
+            ends.setdefault(id(entering), entering)
+    return list(ends.values())
 
 
 def load_backbone(network: Network, name: str, weights: str) -> None:

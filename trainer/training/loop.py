@@ -6,10 +6,8 @@ checkpoints/ in the run's folder.
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import math
-import platform
 import signal
 import time
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from trainer.network import models
 from trainer.run import curves
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices
+from trainer.training.about import versions
 from trainer.training.counters import throughput
 from trainer.training.events import write_events
 from trainer.training.interrupts import Interrupts
@@ -74,14 +73,6 @@ def train(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str
         models.save(run.judged, run.design, folder.last)
         curves.draw(run.progress.history, folder.curves)
     return throughput(run.progress.history), run.place.is_chief
-
-
-def versions() -> dict[str, str]:
-    """Of what a run was trained with."""
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")},
-    }
 
 
 def _is_stale(run: Run) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from pipeline.dataset.contract import Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DatasetError
 from pipeline.storage import files
@@ -86,10 +87,7 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
     stream = _stream(config, folder, dataset, place)
     contract = dataset.contract
     precision = devices.resolve_precision(config.precision)
-    size = contract.scheme.size
-    design = models.Design(
-        config.backbone, size, config.input_size or size, len(contract.labels), config.dropout, config.grayscale
-    )
+    design = design_of(config, contract)
     updates = math.ceil(stream.steps_per_epoch / config.accumulate_steps)
     schedule = objective.Schedule(
         config.learning_rate, round(config.warmup * updates), config.epochs * updates, config.schedule == "cosine"
@@ -135,6 +133,20 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
     )
     _preflight(run)
     return run
+
+
+def design_of(config: Config, contract: Contract) -> models.Design:
+    """The network that the flags ask for, for the pictures and artists of a dataset."""
+    size = contract.scheme.size
+    return models.Design(
+        backbone=config.backbone,
+        crop_size=size,
+        input_size=config.input_size or size,
+        classes=len(contract.labels),
+        dropout=config.dropout,
+        grayscale=config.grayscale,
+        stages=config.features == "stages",
+    )
 
 
 def save(run: Run) -> Path:
