@@ -24,9 +24,8 @@ import numpy as np
 from benchmarks.measure import save, spread, table
 from pipeline.dataset.schemes import parse_scheme
 from trainer.judging.intervals import interval
-from trainer.judging.predictions import count_crops, read
+from trainer.judging.predictions import read_paintings
 from trainer.judging.scores import Tally
-from trainer.judging.voting import gather
 from trainer.run.folder import RunFolder
 from trainer.series import provision
 
@@ -94,7 +93,7 @@ class Score:
 def score(run: Path, split: str, unit: str) -> Score:
     """Judges a finished run by "crop" or by "painting"."""
     results = RunFolder(run).read_results()
-    paintings = gather(read(RunFolder(run), split), count_crops(RunFolder(run), split))
+    paintings = read_paintings(RunFolder(run), split)
     tally = Tally.of_crops(paintings) if unit == "crop" else Tally.of_paintings(paintings)
     return Score(
         {name: results[split][unit][name] for name in MEASURES},

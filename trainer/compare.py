@@ -3,21 +3,24 @@
 Two accuracies with overlapping intervals may still differ for certain: both models saw the same paintings, and where
 both are right or both wrong, nothing tells them apart. So the paintings are paired: McNemar's exact test on those that
 only one has right, and the bootstrap interval of each difference, both models weighed on the same draws.
+Near copies of a painting count as one work.
 """
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
 from trainer.errors import RunError
-from trainer.judging.intervals import LEVEL, interval, mcnemar
+from trainer.judging.intervals import LEVEL, by_work, interval, mcnemar
 from trainer.judging.metrics import METRICS
-from trainer.judging.predictions import count_crops, read
+from trainer.judging.predictions import read_paintings
 from trainer.judging.scores import Tally
-from trainer.judging.voting import Paintings, gather
+from trainer.judging.voting import Paintings
 from trainer.run.folder import RunFolder
 
 
@@ -38,13 +41,15 @@ class Comparison:
     """Two runs on the same test paintings.
 
     Attributes:
-      paintings: how many.
-      both, first_only, second_only, neither: how many of them each has right.
+      paintings, works: how many; near copies of a painting are one work.
+      both, first_only, second_only, neither: of how many works each has (more of) the paintings right; where both have
+        as many, they count as right from half of them on.
       p: of McNemar's exact test.
       differences: in order of METRICS.
     """
 
     paintings: int
+    works: int
     both: int
     first_only: int
     second_only: int
@@ -67,20 +72,23 @@ def compare(first: Paintings, second: Paintings) -> Comparison:
             f"Found {found if odd else 'the same paintings under other artists'}. "
             "Train both on datasets of the same paintings, --splits and --seed."
         )
-    tallies = Tally.of_paintings(first), Tally.of_paintings(second)
+    works = min(first.works, second.works, key=lambda each: len(set(each)))  # a run of an earlier version knows none
+    tallies = [Tally.of_paintings(replace(each, works=works)) for each in (first, second)]
     points, drawn = [tally.point() for tally in tallies], [tally.resampled for tally in tallies]
     differences = []
     for name in (metric.name for metric in METRICS):
         one, two = float(points[0][name]), float(points[1][name])
         differences.append(Difference(name, one, two, two - one, interval(drawn[1][name] - drawn[0][name])))
-    right = [tally.top1 > 0 for tally in tallies]
-    first_only, second_only = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    right = by_work(np.stack([tally.top1 for tally in tallies], axis=1), works).toarray()
+    first_only, second_only = (int((right[:, one] > right[:, 1 - one]).sum()) for one in (0, 1))
+    alike = right[right[:, 0] == right[:, 1], 0]
     return Comparison(
         paintings=len(first.ids),
-        both=int((right[0] & right[1]).sum()),
+        works=len(right),
+        both=int((alike >= 0.5).sum()),
         first_only=first_only,
         second_only=second_only,
-        neither=int((~right[0] & ~right[1]).sum()),
+        neither=int((alike < 0.5).sum()),
         p=mcnemar(first_only, second_only),
         differences=tuple(differences),
     )
@@ -95,8 +103,7 @@ def compare_runs(first: RunFolder, second: RunFolder) -> Comparison:
             f"Expected two runs that tell the same artists apart. Found {', '.join(odd[:5]) or 'another order'} "
             "in only one of them. Train both on datasets of the same paintings."
         )
-    tested = [gather(read(run, "test"), count_crops(run, "test")) for run in (first, second)]
-    return compare(*tested)
+    return compare(read_paintings(first, "test"), read_paintings(second, "test"))
 
 
 def table(comparison: Comparison, first: str, second: str) -> str:
@@ -105,7 +112,7 @@ def table(comparison: Comparison, first: str, second: str) -> str:
     lines = [
         f"A: {first}",
         f"B: {second}",
-        f"{found.paintings} test paintings; intervals of the difference: {LEVEL:.0%}, paired bootstrap over paintings",
+        f"{found.paintings} test paintings{_works(found)}; intervals of the difference: {LEVEL:.0%}, paired bootstrap",
         "",
         f"{'per painting':<20}{'A':>8}{'B':>8}{'B - A':>9}",
     ]
@@ -121,6 +128,11 @@ def table(comparison: Comparison, first: str, second: str) -> str:
         _verdict(found),
     ]
     return "\n".join(lines)
+
+
+def _works(found: Comparison) -> str:
+    """In words, where near copies make works fewer than paintings."""
+    return f" of {found.works} works, each of which counts once" if found.works < found.paintings else ""
 
 
 def _verdict(found: Comparison) -> str:

@@ -82,6 +82,11 @@ class Dataset:
         """How many records each painting of a split has, by its id. Raises DatasetError."""
         return {row["painting_id"]: row["records"] for row in self.paintings("painting_id", split=split)}
 
+    @functools.cache  # noqa: B019  # as above
+    def works(self, split: str) -> dict[str, str]:
+        """The work that each painting of a split is of, by its id: that of the first of its near copies."""
+        return {row["painting_id"]: row["group"] for row in self.paintings("painting_id", "group", split=split)}
+
     def check_shards(self, *splits: str) -> None:
         """Looks whether the shards of some splits are there, at their full size.
 

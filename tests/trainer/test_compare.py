@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from tests import runs
 from trainer.compare import compare, compare_runs, table
-from trainer.judging.predictions import count_crops, read
+from trainer.judging.predictions import read_paintings
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunError, RunFolder
 
@@ -46,7 +46,7 @@ def test_the_better_of_two_runs_is_found_and_named(judged_run: Path, weaker_run:
     found = compare_runs(RunFolder(weaker_run), RunFolder(judged_run))
     by_hand = []
     for run in (weaker_run, judged_run):
-        tested = gather(read(RunFolder(run), "test"), count_crops(RunFolder(run), "test"))
+        tested = read_paintings(RunFolder(run), "test")
         by_hand.append(metrics.accuracy_score(tested.labels, tested.scores["mean"].argmax(1)))
     top1 = found.differences[0]
     assert (top1.first, top1.second) == pytest.approx(by_hand)

@@ -83,7 +83,7 @@ def test_predictions_hold_every_record_once(frame: pd.DataFrame, judged_run: Pat
     assert len(frame) == 4 * len(paintings)
     np.testing.assert_allclose(np.stack(frame["scores"]).sum(axis=1), 1, atol=1e-5)
     assert list(frame.columns) == [
-        "split", "painting_id", "crop_index", "label", "crop_box", "source_size", "scores",
+        "split", "painting_id", "work", "crop_index", "label", "crop_box", "source_size", "scores",
     ]  # fmt: skip
     schema = pq.read_schema(judged_run / "predictions.parquet")
     assert str(schema.field("scores").type) == "fixed_size_list<element: float>[6]"
@@ -153,9 +153,7 @@ def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dat
 
 
 def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results: dict):
-    kept = gather(
-        predictions.read(RunFolder(judged_run), "test"), predictions.count_crops(RunFolder(judged_run), "test")
-    )
+    kept = predictions.read_paintings(RunFolder(judged_run), "test")
     assert scores.split_scores(kept, RunFolder(judged_run).expertise.labels) == results["test"]
 
 
@@ -339,7 +337,7 @@ def test_temperature_undoes_overconfidence():
     boastful = calibration.calibrated(honest, 0.4)
     temperature = calibration.fit_temperature(boastful, labels)
     assert temperature == pytest.approx(2.5, rel=0.08)
-    judged = calibration.judge(boastful, labels, temperature, None)
+    judged = calibration.judge(boastful, labels, temperature, None, [str(row) for row in range(len(labels))])
     assert judged["after"]["expected_calibration_error"] < 0.03 < judged["before"]["expected_calibration_error"]
     assert judged["after"]["loss"] < judged["before"]["loss"]
     assert (calibration.calibrated(boastful, 3.0).argmax(1) == boastful.argmax(1)).all()
@@ -368,7 +366,7 @@ def test_threshold_answers_as_many_as_the_target_allows():
 
 
 def test_a_model_without_threshold_answers_nothing():
-    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None)
+    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None, "abc")
     assert judged["unsure"]["coverage"] == 0
     assert judged["unsure"]["accuracy"] is None
 

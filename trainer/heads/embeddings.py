@@ -28,7 +28,6 @@ from trainer.data.evaluation import damage_named, listed_batches, shard_batches
 from trainer.network.models import Design, Network
 from trainer.network.pretrained import cache_folder
 
-_MEMBER = "embeddings"
 _VERSION = 1  # of what stands in the files
 
 
@@ -57,7 +56,7 @@ class Embeddings:
             return None
         try:
             with np.load(path, allow_pickle=False) as archive:
-                held: np.ndarray = archive[_MEMBER]
+                held: np.ndarray = archive["embeddings"]
         except Exception as error:  # zipfile, zlib and NumPy say in many ways that bytes are not what was written
             logging.warning("%s is damaged (%s); its shard is embedded again.", path, error)
             return None
@@ -133,7 +132,7 @@ def _embed_shards(made: Embeddings, shards: list[Shard], step: Any, batch_size: 
             held.append(step(pictures).numpy())
             progress.add(len(pictures))
         with files.stream(made.path(shard)) as stream:
-            np.savez(stream, **{_MEMBER: np.concatenate(held)})
+            np.savez(stream, embeddings=np.concatenate(held))
     return waited
 
 

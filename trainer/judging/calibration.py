@@ -6,6 +6,7 @@ Neural Networks, 2017). It changes no ranking: only how sure the model sounds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from trainer.judging.intervals import resampled_sums, share_interval
+from trainer.judging.intervals import by_work, resampled_sums, share_interval, work_sizes
 from trainer.judging.voting import SMALLEST, ranks, surprise
 
 BINS = 10
@@ -31,10 +32,13 @@ def calibrated(scores: np.ndarray, temperature: float) -> np.ndarray:
     return softmax(np.log(np.maximum(np.asarray(scores, np.float64), SMALLEST)) / temperature, axis=-1)
 
 
-def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, within 0.05..20, at which the cross-entropy of scores float[n, artists] is least."""
+def fit_temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The temperature, within 0.05..20, at which the cross-entropy of scores float[n, artists] is least.
+
+    `weights`, float64[n], are what each painting counts; None: all the same.
+    """
     best = minimize_scalar(
-        lambda logarithm: surprise(calibrated(scores, float(np.exp(logarithm))), labels).mean(),
+        lambda logarithm: np.average(surprise(calibrated(scores, float(np.exp(logarithm))), labels), weights=weights),
         bounds=tuple(np.log(TEMPERATURES)),
         method="bounded",
     )
@@ -47,12 +51,14 @@ class Reliability:
 
     Attributes:
       count: int[bins], paintings per bin.
+      works: float[bins], what they weigh: the works among them.
       confidence: float[bins], mean confidence; NaN where a bin is empty.
       accuracy: float[bins], share of right ones; NaN where a bin is empty.
       error: expected calibration error, the mean of |confidence - accuracy| over paintings.
     """
 
     count: np.ndarray
+    works: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
     error: float
@@ -63,14 +69,16 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
     return np.clip(np.ceil(np.asarray(confidence) * BINS).astype(int) - 1, 0, BINS - 1)
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray) -> Reliability:
-    """Compares confidences float[n] in 0..1 with outcomes bool[n]."""
+def reliability(confidence: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None) -> Reliability:
+    """Compares confidences float[n] in 0..1 with outcomes bool[n]; `weights`, float64[n], are what each counts."""
     bins = bins_of(confidence)
-    count = np.bincount(bins, minlength=BINS)
+    weights = np.ones(len(bins)) if weights is None else weights
+    works = np.bincount(bins, weights=weights, minlength=BINS)
     with np.errstate(invalid="ignore"):
-        mean = np.bincount(bins, weights=confidence, minlength=BINS) / count
-        accuracy = np.bincount(bins, weights=right, minlength=BINS) / count
-    return Reliability(count, mean, accuracy, float(np.nansum(count * np.abs(mean - accuracy)) / len(bins)))
+        mean = np.bincount(bins, weights=weights * confidence, minlength=BINS) / works
+        accuracy = np.bincount(bins, weights=weights * right, minlength=BINS) / works
+    error = float(np.nansum(works * np.abs(mean - accuracy)) / works.sum())
+    return Reliability(np.bincount(bins, minlength=BINS), works, mean, accuracy, error)
 
 
 def unsure_threshold(confidence: np.ndarray, right: np.ndarray) -> float | None:
@@ -92,13 +100,16 @@ def unsure_threshold(confidence: np.ndarray, right: np.ndarray) -> float | None:
     return float(ordered[np.flatnonzero(allowed)[-1]]) if allowed.any() else None
 
 
-def judge(scores: np.ndarray, labels: np.ndarray, temperature: float, threshold: float | None) -> dict[str, Any]:
+def judge(
+    scores: np.ndarray, labels: np.ndarray, temperature: float, threshold: float | None, works: Sequence[str]
+) -> dict[str, Any]:
     """How far the probabilities of these paintings can be believed, for `results.json`.
 
     Args:
       scores: float[n, artists], before calibration.
       labels: int[n].
       temperature, threshold: chosen on other paintings.
+      works: the work that each painting is of; each counts once.
 
     Returns:
       "before" and "after" the temperature, each with "loss", "expected_calibration_error" and its "bins"; and "unsure":
@@ -107,21 +118,22 @@ def judge(scores: np.ndarray, labels: np.ndarray, temperature: float, threshold:
     right = ranks(scores, labels) < 1
     after = calibrated(scores, temperature)
     return {
-        "before": _curve(scores, labels, right),
-        "after": _curve(after, labels, right),
-        "unsure": _answered(after.max(axis=1), right, threshold),
+        "before": _curve(scores, labels, right, works),
+        "after": _curve(after, labels, right, works),
+        "unsure": _answered(after.max(axis=1), right, threshold, works),
     }
 
 
-def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray, works: Sequence[str]) -> dict[str, Any]:
     confidence = probabilities.max(axis=1)
-    curve = reliability(confidence, right)
+    weights = 1 / work_sizes(works)
+    curve = reliability(confidence, right, weights)
     member = np.eye(BINS)[bins_of(confidence)]
-    hits, members = np.split(resampled_sums(np.hstack([member * right[:, None], member])), 2, axis=1)
+    hits, members = np.split(resampled_sums(by_work(np.hstack([member * right[:, None], member]), works)), 2, axis=1)
     with np.errstate(invalid="ignore"):
         accuracy = hits / members
     return {
-        "loss": float(surprise(probabilities, labels).mean()),
+        "loss": float(np.average(surprise(probabilities, labels), weights=weights)),
         "expected_calibration_error": curve.error,
         "bins": [
             {
@@ -130,24 +142,30 @@ def _curve(probabilities: np.ndarray, labels: np.ndarray, right: np.ndarray) -> 
                 "paintings": int(curve.count[index]),
                 "confidence": float(curve.confidence[index]),
                 "accuracy": float(curve.accuracy[index]),
-                "interval": share_interval(accuracy[:, index], curve.accuracy[index], curve.count[index]),
+                "interval": share_interval(accuracy[:, index], curve.accuracy[index], curve.works[index]),
             }
             for index in np.flatnonzero(curve.count)
         ],
     }
 
 
-def _answered(confidence: np.ndarray, right: np.ndarray, threshold: float | None) -> dict[str, Any]:
+def _answered(
+    confidence: np.ndarray, right: np.ndarray, threshold: float | None, works: Sequence[str]
+) -> dict[str, Any]:
     answered = confidence >= threshold if threshold is not None else np.zeros(len(confidence), bool)
-    sums = resampled_sums(np.stack([answered, answered & right], axis=1).astype(float))
+    weights = 1 / work_sizes(works)
+    rows = by_work(np.stack([answered, answered & right], axis=1).astype(float), works)
+    sums = resampled_sums(rows)
     with np.errstate(invalid="ignore"):
         accuracy = sums[:, 1] / sums[:, 0]
-    count, coverage = int(answered.sum()), float(answered.mean())
-    correct = float(right[answered].mean()) if count else None
+    count, coverage = int(answered.sum()), float(np.average(answered, weights=weights))
+    correct = float(np.average(right[answered], weights=weights[answered])) if count else None
     return {
         "answered": count,
         "coverage": coverage,
-        "coverage_interval": share_interval(sums[:, 0] / len(confidence), coverage, len(confidence)),
+        "coverage_interval": share_interval(sums[:, 0] / rows.shape[0], coverage, rows.shape[0]),
         "accuracy": correct,
-        "accuracy_interval": None if correct is None else share_interval(accuracy, correct, count),
+        "accuracy_interval": None
+        if correct is None
+        else share_interval(accuracy, correct, float(weights[answered].sum())),
     }

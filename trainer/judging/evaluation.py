@@ -103,14 +103,15 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
     splits = {}
     with Predictions(run, len(contract.labels)) as predictions:
         for split in SPLITS:
-            batches = predictions.keep(split, source.batches(split))
+            works = dataset.works(split)
+            batches = predictions.keep(split, works, source.batches(split))
             if split == "train":
                 rows = dataset.paintings("painting_id", "path", split=split)
                 paths = {row["painting_id"]: row["path"] for row in rows}
                 with ReferenceWriter(run, source.features, paths) as references:
-                    splits[split] = gather(batches, dataset.crops(split), references.add)
+                    splits[split] = gather(batches, dataset.crops(split), references.add, works)
             else:
-                splits[split] = gather(batches, dataset.crops(split))
+                splits[split] = gather(batches, dataset.crops(split), works=works)
     expertise = learn(splits["train"], splits["validation"], contract)
     run.write_expertise(expertise)
     results = {
@@ -133,17 +134,18 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
 def evaluate_split(run: RunFolder, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:
     """The numbers of one split, computed again from the saved model; nothing is written."""
     expertise = run.expertise
-    paintings = gather(by_model(run, dataset, batch_size).batches(split), dataset.crops(split))
+    batches = by_model(run, dataset, batch_size).batches(split)
+    paintings = gather(batches, dataset.crops(split), works=dataset.works(split))
     return {
         split: scores.split_scores(paintings, expertise.labels),
-        "baselines": scores.baselines(expertise.training_paintings, paintings.labels),
+        "baselines": scores.baselines(expertise.training_paintings, paintings.labels, paintings.weights),
     }
 
 
 def learn(train: Paintings, validation: Paintings, contract: Contract) -> Expertise:
     """What the training and validation paintings teach about the model: its temperature and when it is unsure."""
     means = validation.scores["mean"]
-    temperature = calibration.fit_temperature(means, validation.labels)
+    temperature = calibration.fit_temperature(means, validation.labels, validation.weights)
     probabilities = calibration.calibrated(means, temperature)
     right = scores.Tally.of_paintings(validation).top1 > 0
     max_pixels = contract.build.get("max_pixels")
@@ -167,12 +169,12 @@ def summarise(splits: dict[str, Paintings], expertise: Expertise) -> dict[str, A
     means = test.scores["mean"]
     return {
         **{split: scores.split_scores(paintings, expertise.labels) for split, paintings in splits.items()},
-        "baselines": scores.baselines(expertise.training_paintings, test.labels),
+        "baselines": scores.baselines(expertise.training_paintings, test.labels, test.weights),
         "calibration": {
             "temperature": expertise.temperature,
             "threshold": expertise.threshold,
             "rule": calibration.UNSURE_RULE,
-            **calibration.judge(means, test.labels, expertise.temperature, expertise.threshold),
+            **calibration.judge(means, test.labels, expertise.temperature, expertise.threshold, test.works),
         },
         "confusion": confusion(test.labels, means.argmax(axis=1), expertise.artists),
     }

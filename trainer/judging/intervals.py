@@ -1,7 +1,8 @@
-"""How sure can one be of a number measured on these paintings? Bootstrap intervals and tests over paintings.
+"""How sure can one be of a number measured on these paintings? Bootstrap intervals and tests over works.
 
-The unit that is drawn is the painting, never the crop: the crops of a painting are sixteen looks at one thing, and an
-interval that took them for independent would be four times too narrow.
+The unit that is drawn is the work, never the crop: the crops of a painting are sixteen looks at one thing, and an
+interval that took them for independent would be four times too narrow. Near copies of a painting are one work as well:
+two prints of one church are judged as one, each counting half.
 
 Intervals are those of the Bayesian bootstrap (Rubin, The Annals of Statistics 9, 1981): a resample weighs the paintings
 by one draw from a flat Dirichlet distribution. Where the classical bootstrap draws paintings and leaves some out, and
@@ -15,6 +16,8 @@ that no draw changes get none. Small supports are marked in the report all the s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
 from scipy.stats import binomtest
@@ -24,14 +27,32 @@ LEVEL = 0.95
 _BLOCK = 250_000  # weights held at a time: 2 MB
 
 
+def work_sizes(works: Sequence[str]) -> np.ndarray:
+    """int64[n]: how many of these paintings are of the same work as each."""
+    _, place, counts = np.unique(np.array(works, object), return_inverse=True, return_counts=True)
+    return np.asarray(counts[place])
+
+
+def by_work(statistics: np.ndarray | sparse.csr_array, works: Sequence[str]) -> sparse.csr_array:
+    """Per-painting statistics [n, m] as one row for each work: the mean of its paintings.
+
+    Args:
+      statistics: float[n, m].
+      works: the work that each painting is of, n names.
+    """
+    _, place = np.unique(np.array(works, object), return_inverse=True)
+    mean = sparse.csr_array((1 / work_sizes(works), (place, np.arange(len(works)))))
+    return sparse.csr_array(mean @ sparse.csr_array(statistics))
+
+
 def resampled_sums(statistics: np.ndarray | sparse.csr_array, seed: int = 0) -> np.ndarray:
-    """Weighted sums of per-painting statistics, once for each of `RESAMPLES` draws of weights.
+    """Weighted sums of per-work statistics, once for each of `RESAMPLES` draws of weights.
 
     Whatever is a function of sums over paintings (accuracy, recall, F1, a difference of two models) is bootstrapped by
     applying it to these. Equal n and seed give the same weights, so that two calls are paired.
 
     Args:
-      statistics: float[n, m], one row per painting; sparse where most of it is 0.
+      statistics: float[n, m], one row per work; sparse where most of it is 0.
 
     Returns:
       float64[RESAMPLES, m]; the weights of a draw add up to n.
@@ -72,8 +93,8 @@ def mcnemar(first_only: int, second_only: int) -> float:
     """The exact two-sided p-value of McNemar's test.
 
     Args:
-      first_only: paintings only the first model has right.
-      second_only: paintings only the second has right.
+      first_only: works only the first model has right.
+      second_only: works only the second has right.
 
     Returns:
       The probability of a split at least as uneven if both were equally good; 1.0 where they never differ.

@@ -1,14 +1,14 @@
 """How are the scores of every crop kept, and read again, without holding them all?
 
-`predictions.parquet` has one row per record of the dataset: split, painting_id, crop_index, label,
-crop_box float32[4], source_size int64[2], scores float32[artists]. Row groups never mix splits, so that reading one
-split skips the others.
+`predictions.parquet` has one row per record of the dataset: split, painting_id, work (the id of the first of its near
+copies), crop_index, label, crop_box float32[4], source_size int64[2], scores float32[artists]. Row groups never mix
+splits, so that reading one split skips the others.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.storage import files
+from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunFolder
 
 _ROWS = 8192  # of a row group: about 2 MB with 50 artists
+_ID, _WORK = "painting_id", "work"  # runs of earlier versions have no works: there each painting is its own
 
 
 def _schema(artists: int) -> pa.Schema:
@@ -28,6 +30,7 @@ def _schema(artists: int) -> pa.Schema:
         [
             ("split", pa.string()),
             ("painting_id", pa.string()),
+            ("work", pa.string()),
             ("crop_index", pa.int64()),
             ("label", pa.int64()),
             ("crop_box", pa.list_(pa.float32(), 4)),
@@ -58,11 +61,11 @@ class Predictions:
     def __exit__(self, *error: Any) -> None:
         self._file.__exit__(*error)
 
-    def keep(self, split: str, batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def keep(self, split: str, works: Mapping[str, str], batches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Passes a split's batches on, as `evaluate.predicted` gives them, and writes what passes."""
         waiting: list[pa.RecordBatch] = []
         for batch in batches:
-            waiting.append(self._rows(split, batch))
+            waiting.append(self._rows(split, {**batch, "work": [works.get(name) for name in batch["painting_id"]]}))
             if sum(map(len, waiting)) >= _ROWS:
                 self._writer.write_table(pa.Table.from_batches(waiting))
                 waiting = []
@@ -92,12 +95,15 @@ def read(run: RunFolder, split: str) -> Iterator[dict[str, Any]]:
         yield {field.name: _values(column) for field, column in _columns(group)}
 
 
-def count_crops(run: RunFolder, split: str) -> dict[str, int]:
-    """How many crops of each painting of a split were kept, by its id. Raises RunError as `read`."""
+def read_paintings(run: RunFolder, split: str) -> Paintings:
+    """The paintings of a split, as they were judged. Raises RunError as `read`."""
     counts: Counter[str] = Counter()
-    for group in _groups(run, split, ["painting_id"]):
-        counts.update(group["painting_id"].to_pylist())
-    return counts
+    works: dict[str, str] = {}
+    for group in _groups(run, split, [_ID, _WORK]):
+        names = group[_ID].to_pylist()
+        counts.update(names)
+        works.update(zip(names, group[_WORK].to_pylist() if _WORK in group.column_names else names, strict=True))
+    return gather(read(run, split), counts, works=works)
 
 
 def _groups(run: RunFolder, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import DatasetError
+from trainer.judging.intervals import work_sizes
 
 POOLINGS = ("mean", "geometric", "median")
 SMALLEST = 1e-7  # a score of zero is taken for this before its logarithm; Keras's epsilon
@@ -75,6 +76,7 @@ class Paintings:
       crop_votes: int32[n, artists], how many of its crops name each artist.
       crop_top1, crop_top5: int64[n], how many of its crops have the true artist (clearly) first, and in the first five.
       crop_loss: float64[n], the summed cross-entropy of its crops.
+      works: n names of the works they are of: near copies of a painting have one.
     """
 
     ids: tuple[str, ...]
@@ -85,6 +87,13 @@ class Paintings:
     crop_top1: np.ndarray
     crop_top5: np.ndarray
     crop_loss: np.ndarray
+    works: tuple[str, ...]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """float64[n]: what each painting counts, so that every work counts 1."""
+        weights: np.ndarray = 1 / work_sizes(self.works)
+        return weights
 
 
 @dataclass(slots=True)
@@ -100,6 +109,7 @@ def gather(
     batches: Iterable[dict[str, Any]],
     crops: Mapping[str, int],
     finished: Callable[[str, int, np.ndarray], None] | None = None,
+    works: Mapping[str, str] | None = None,
 ) -> Paintings:
     """Pools crops into paintings as they stream by.
 
@@ -108,6 +118,7 @@ def gather(
         is given, embedding float[batch, features].
       crops: how many each painting has, by its id, as the dataset lists them.
       finished: called with (id, label, mean embedding float32[features]) when the last crop of a painting was seen.
+      works: the work that each painting is of, by its id; None: each is its own.
 
     Raises:
       DatasetError: there is no record, or a painting has fewer or more crops than listed.
@@ -152,6 +163,7 @@ def gather(
         crop_top1=np.array(top1, np.int64),
         crop_top5=np.array(top5, np.int64),
         crop_loss=np.array(loss, np.float64),
+        works=tuple(works[name] for name in ids) if works else ids,
     )
 
 

@@ -19,9 +19,9 @@ from pipeline.storage import files
 from trainer.judging import leaks
 from trainer.judging.confusion import movements
 from trainer.judging.metrics import METRICS
-from trainer.judging.predictions import count_crops
 from trainer.judging.predictions import read as read_predictions
-from trainer.judging.voting import Paintings, gather
+from trainer.judging.predictions import read_paintings
+from trainer.judging.voting import Paintings
 from trainer.pages import plots
 from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
 from trainer.pages.html import environment
@@ -46,7 +46,7 @@ def render(run: RunFolder) -> str:
     dataset = _dataset(run)
     epochs = run.read_history()
     main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
-    tested = gather(read_predictions(run, "test"), count_crops(run, "test"))
+    tested = read_paintings(run, "test")
     mistakes, hesitations = _galleries(run, dataset, tested, expertise)
     return (
         environment()

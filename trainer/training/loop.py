@@ -199,7 +199,7 @@ def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
 
     try:
         with damage_named(dataset, "validation"):
-            paintings = gather(scored(), dataset.crops("validation"))
+            paintings = gather(scored(), dataset.crops("validation"), works=dataset.works("validation"))
     except _AskedToStopError:
         return {}
     crop, painting = (
