@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from trainer.asking.attributor import Attribution, Attributor
 
 _LONGEST_NAME = 255  # bytes, on nearly every file system
-COLUMNS = ("path", "artist", "probability", "unsure", "top5")
+COLUMNS = ("path", "artist", "probability", "unsure", "none_of_these", "top5")
+_SAID = {True: "yes", False: "no", None: ""}
 
 
 def pictures(arguments: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -89,9 +90,13 @@ def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attri
 
 
 def row(path: Path, answer: Attribution) -> list[str]:
-    """A line of the CSV, escaped as in `storage.cells`; `top5` reads "artist probability; artist probability; ..."."""
+    """A line of the CSV, escaped as in `storage.cells`; `top5` reads "artist probability; artist probability; ...".
+
+    `none_of_these` is "" of a run that cannot tell.
+    """
     ranked = "; ".join(f"{artist} {probability:.4f}" for artist, probability in answer.ranked)
-    cells = [str(path), answer.artist, f"{answer.probability:.4f}", "yes" if answer.unsure else "no", ranked]
+    said = _SAID[answer.unsure], _SAID[answer.stranger]
+    cells = [str(path), answer.artist, f"{answer.probability:.4f}", *said, ranked]
     return [escape(cell, keep_bytes=True) for cell in cells]
 
 
@@ -100,6 +105,8 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
     lines = [streams.name(path)]
     if answer.trained_on:
         lines.append("The run was trained on this very file: that it knows it is no evidence.")
+    if answer.stranger:
+        lines.append("It looks to be by none of the artists that this run knows.")
     if answer.unsure:
         lines.append("Unsure. If it had to name someone:")
     lines += [f"  {probability:6.1%}  {artist}" for artist, probability in answer.ranked]

@@ -366,7 +366,7 @@ def test_threshold_answers_as_many_as_the_target_allows():
 
 
 def test_a_model_without_threshold_answers_nothing():
-    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None, "abc")
+    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None, list("abc"))
     assert judged["unsure"]["coverage"] == 0
     assert judged["unsure"]["accuracy"] is None
 

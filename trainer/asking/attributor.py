@@ -21,6 +21,7 @@ from pipeline.pictures.decode import Painting, decode
 from trainer.asking.maps import Region, windows
 from trainer.data.parse import parse_batch
 from trainer.errors import RunError
+from trainer.judging import strangers
 from trainer.judging.calibration import calibrated
 from trainer.judging.evaluation import load_model, predicted
 from trainer.judging.references import Reference, References
@@ -47,12 +48,14 @@ class Attribution:
     Attributes:
       ranked: (artist, calibrated probability) of the likeliest artists, likeliest first.
       unsure: the run would rather not say.
+      stranger: it looks to be by none of the run's artists; None: a run that cannot tell.
       nearest: the training paintings most like it, nearest first.
       trained_on: the run was trained on this very file: its answer is no evidence.
     """
 
     ranked: tuple[tuple[str, float], ...]
     unsure: bool
+    stranger: bool | None
     nearest: tuple[Reference, ...]
     trained_on: bool
 
@@ -81,6 +84,7 @@ class Attributor:
     def __init__(self, run: RunFolder, max_pixels: int | None = None) -> None:
         self.expertise = run.expertise if max_pixels is None else replace(run.expertise, max_pixels=max_pixels)
         self._references = References(run)
+        self._known = strangers.read(run)
         self._model = load_model(run)
 
     def open(self, data: bytes) -> Picture:
@@ -90,12 +94,17 @@ class Attributor:
     def attribute(self, picture: Picture) -> Attribution:
         """Names the likeliest artists of a picture, and the training paintings that are most like it."""
         (batch,) = predicted(self._model, [records_of(picture, self.expertise)])
-        probabilities = calibrated(pool(batch["scores"]), self.expertise.temperature)
+        pooled, embedding = pool(batch["scores"]), batch["embedding"].mean(axis=0)
+        probabilities = calibrated(pooled, self.expertise.temperature)
         likeliest = np.argsort(-probabilities, kind="stable")[:NAMED]
-        nearest = self._references.nearest(batch["embedding"].mean(axis=0), NAMED)
+        nearest = self._references.nearest(embedding, NAMED)
+        familiarity = self._known.familiarity(pooled[None], embedding[None]) if self._known else None
         return Attribution(
             ranked=tuple((self.expertise.labels[label], float(probabilities[label])) for label in likeliest),
             unsure=self.expertise.is_unsure(float(probabilities.max())),
+            stranger=self._known.is_stranger(float(familiarity[0]))
+            if self._known and familiarity is not None
+            else None,
             nearest=tuple(nearest),
             trained_on=picture.digest[:16] in self._references,
         )

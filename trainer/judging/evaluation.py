@@ -16,8 +16,9 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.data.requirements import check_dataset
 from trainer.errors import RunError
-from trainer.judging import calibration, scores
+from trainer.judging import calibration, scores, strangers
 from trainer.judging.confusion import confusion
+from trainer.judging.intervals import by_work, resampled_sums, share_interval
 from trainer.judging.predictions import Predictions
 from trainer.judging.references import ReferenceWriter
 from trainer.judging.voting import Paintings, gather
@@ -101,21 +102,27 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
     """
     contract = dataset.contract
     splits = {}
+    means = {split: _Means() for split in SPLITS}
     with Predictions(run, len(contract.labels)) as predictions:
         for split in SPLITS:
             works = dataset.works(split)
             batches = predictions.keep(split, works, source.batches(split))
-            if split == "train":
-                rows = dataset.paintings("painting_id", "path", split=split)
-                paths = {row["painting_id"]: row["path"] for row in rows}
-                with ReferenceWriter(run, source.features, paths) as references:
-                    splits[split] = gather(batches, dataset.crops(split), references.add, works)
-            else:
-                splits[split] = gather(batches, dataset.crops(split), works=works)
+            splits[split] = gather(batches, dataset.crops(split), means[split].add, works)
+    paths = {row["painting_id"]: row["path"] for row in dataset.paintings("painting_id", "path", split="train")}
+    with ReferenceWriter(run, source.features, paths) as references:
+        means["train"].hand_on(references.add)
     expertise = learn(splits["train"], splits["validation"], contract)
     run.write_expertise(expertise)
+    known = strangers.learn(
+        means["train"].of(splits["train"]),
+        splits["train"].labels,
+        splits["validation"].scores["mean"],
+        means["validation"].of(splits["validation"]),
+    )
+    strangers.write(run, known)
     results = {
         **summarise(splits, expertise),
+        "strangers": _turned_away(known, splits["test"], means["test"].of(splits["test"])),
         "flags": run.read_flags(),
         "dataset": {
             "fingerprint": contract.fingerprint,
@@ -129,6 +136,38 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
     }
     run.write_results(results)
     return results
+
+
+class _Means:
+    """The mean embeddings of paintings, by their ids; memory grows with paintings, as that of their scores does."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[int, np.ndarray]] = {}
+
+    def add(self, painting_id: str, label: int, embedding: np.ndarray) -> None:
+        """As `gather` calls it."""
+        self._held[painting_id] = label, embedding
+
+    def hand_on(self, add: Callable[[str, int, np.ndarray], None]) -> None:
+        """Calls `add` with each, in the order that they came in."""
+        for name, (label, embedding) in self._held.items():
+            add(name, label, embedding)
+
+    def of(self, paintings: Paintings) -> np.ndarray:
+        """float32[n, features], in the order of the paintings."""
+        return np.stack([self._held[name][1] for name in paintings.ids])
+
+
+def _turned_away(known: strangers.KnownArtists, test: Paintings, means: np.ndarray) -> dict[str, Any]:
+    """How many paintings of known artists are taken for those of others."""
+    away = known.familiarity(test.scores["mean"], means) < known.threshold
+    rows = by_work(away[:, None].astype(float), test.works)
+    share = float(np.average(away, weights=test.weights))
+    return {
+        "threshold": float(known.threshold),
+        "turned_away": share,
+        "interval": share_interval(resampled_sums(rows)[:, 0] / rows.shape[0], share, rows.shape[0]),
+    }
 
 
 def evaluate_split(run: RunFolder, dataset: Dataset, split: str, batch_size: int) -> dict[str, Any]:

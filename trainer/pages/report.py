@@ -55,6 +55,7 @@ def render(run: RunFolder) -> str:
             name=run.name,
             run_dir=run.path,
             results=results,
+            head=run.read_head(),
             metrics=METRICS,
             expertise=expertise,
             movements=main_movements,

@@ -8,6 +8,8 @@ metrics.jsonl              one line per epoch; tensorboard/ and learning_curves.
 results.json               numbers (trainer.evaluate)
 predictions.parquet        scores of every crop (trainer.judging.predictions)
 expertise.json             what an attribution needs beside the model (trainer.run.expertise)
+head.json                  what more heads on the same embeddings found (trainer.heads.study)
+strangers.npz              what tells paintings by none of these artists (trainer.judging.strangers)
 references.parquet         the training paintings in the space of the embedding (trainer.judging.references)
 report.html                all of it, to read (trainer.report)
 failure.json, log.txt      why the last attempt failed, and what it said (trainer.experiments)
@@ -45,6 +47,8 @@ class RunFolder:
         self.curves = self.path / "learning_curves.png"
         self.predictions = self.path / "predictions.parquet"
         self.references = self.path / "references.parquet"
+        self._head = self.path / "head.json"
+        self.strangers = self.path / "strangers.npz"
         self.report = self.path / "report.html"
         self.log = self.path / "log.txt"
         self.command = self.path / "flags.txt"
@@ -156,6 +160,14 @@ class RunFolder:
         """results.json. Raises RunError where the run has not been evaluated."""
         return self._read(self.results)
 
+    def write_head(self, found: Mapping[str, Any]) -> None:
+        """head.json, with what was found before and is not found anew."""
+        _write_json(self._head, {**self.read_head(), **found})
+
+    def read_head(self) -> dict[str, Any]:
+        """What `write_head` was given; nothing of a run that was trained whole."""
+        return self._read(self._head) if self._head.is_file() else {}
+
     def write_expertise(self, expertise: Expertise) -> None:
         """expertise.json."""
         self.__dict__.pop("expertise", None)
@@ -168,16 +180,17 @@ class RunFolder:
         try:
             return Expertise.from_dict(content)
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise RunError(f"{self._expertise} is damaged ({error!r}). {self._evaluate}") from error
+            raise RunError(f"{self._expertise} is damaged ({error!r}). {self.remake}") from error
 
     def require(self, path: Path) -> Path:
         """A file that trainer.evaluate writes. Raises RunError where it is missing, with how to make it."""
         if not path.is_file():
-            raise RunError(f"Expected {path.name} in {self}. {self._evaluate}")
+            raise RunError(f"Expected {path.name} in {self}. {self.remake}")
         return path
 
     @property
-    def _evaluate(self) -> str:
+    def remake(self) -> str:
+        """How to make what trainer.evaluate makes, as a sentence."""
         return f"Make it with: python -m trainer.evaluate --run_dir={self}"
 
     # --- Its failure ---

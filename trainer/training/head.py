@@ -6,18 +6,17 @@ It leaves what `loop.train` leaves, but for checkpoints: who is stopped resumes 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from scipy.special import softmax
-
+from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
+from pipeline.terminal.progress import Progress
 from pipeline.terminal.streams import say
 from trainer.config import Config, differences
 from trainer.errors import RunError
+from trainer.heads import study
 from trainer.heads.embeddings import Embeddings, embed
-from trainer.heads.fit import Head, choose_strength, gather_means
+from trainer.heads.fit import choose_strength, gather_means, joined
 from trainer.judging.evaluation import Source
 from trainer.network import models
 from trainer.run import curves
@@ -31,7 +30,7 @@ BATCH_SIZE = 1024  # embeddings read at once
 
 
 def train_head(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str, float], Source]:
-    """Embeds what is not embedded yet, fits the head, and writes the network.
+    """Embeds what is not embedded yet, fits the head, and writes the network and what more heads found (head.json).
 
     Returns:
       The throughput, as `counters.throughput` gives it, and the scores of every record, for `evaluate_run`.
@@ -42,26 +41,21 @@ def train_head(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dic
     """
     _refuse_others(config, folder)
     started = time.perf_counter()
-    devices.seed_everything(config.seed, config.deterministic)
-    design = design_of(config, dataset.contract)
-    precision = devices.resolve_precision(config.precision)
-    network = models.build(design, precision)
-    models.load_backbone(network, config.backbone, config.weights)
     folder.write_command(config)
     folder.write_labels(dataset.contract)
-    embeddings, speed = embed(dataset, design, network, config.batch_size)
-    train, validation = (gather_means(embeddings.batches(split, BATCH_SIZE)) for split in ("train", "validation"))
-    head, strength, tried = choose_strength(train, validation, design.classes, config.class_balance)
+    network, embeddings, speed = embedded(config, dataset)
+    train, validation, test = (gather_means(embeddings.batches(split, BATCH_SIZE)) for split in SPLITS)
+    artists = dataset.contract.labels
+    head, strength, tried = choose_strength(train, validation, len(artists), config.class_balance)
     network.model.get_layer("logits").set_weights(list(head))
     for path in (folder.best, folder.last):
-        models.save(network.model, design, path)
+        models.save(network.model, design_of(config, dataset.contract), path)
     folder.write_about(
         dataset,
         parameters=network.model.count_params(),
-        precision=precision,
+        precision=devices.resolve_precision(config.precision),
         devices=devices.names(),
         versions=versions(),
-        head={"strength": strength, "tried": tried, "embeddings": str(embeddings.folder)},
     )
     seen = next(line for line in tried if line["strength"] == strength)
     line = _epoch(seen, speed, time.perf_counter() - started)
@@ -71,18 +65,48 @@ def train_head(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dic
         f"head fitted to {len(train.ids)} paintings, strength {strength:g}: validation loss "
         f"{seen['validation_loss']:.3f}, paintings {seen['validation_top1']:.3f}; embeddings: {embeddings.folder}"
     )
+    works = {name: work for split in SPLITS for name, work in dataset.works(split).items()}
+    with Progress("studying", 2, "question", stays=False) as progress:
+        left_out = study.leave_artists_out(train, validation, test, artists, config.class_balance, strength)
+        progress.add(1)
+        judged = joined(validation, test)
+        growth = study.grow(train, judged, works, artists, config.class_balance, strength, config.seed)
+        progress.add(1)
+    found = {"strength": strength, "tried": tried, "growth": growth, "gaining": study.would_gain(growth, artists)}
+    folder.write_head({**found, **({"strangers": left_out} if left_out else {})})
     throughput = {**speed, "seconds": line["seconds"], "peak_rss_mib": line["peak_rss_mib"]}
-    return throughput, Source(embeddings.features, lambda split: score(embeddings, head, split))
+    return throughput, Source(embeddings.features, lambda split: study.score(embeddings, [head], split, {}))
 
 
-def score(embeddings: Embeddings, head: Head, split: str) -> Iterator[dict[str, Any]]:
-    """The batches of a split as `evaluation.predicted` gives them, without another pass through the network."""
-    for batch in embeddings.batches(split, BATCH_SIZE):
-        yield {
-            **batch,
-            "painting_id": [name.decode("ascii") for name in batch["painting_id"]],
-            "scores": softmax(head.logits(batch["embedding"]), axis=1).astype(np.float32),
-        }
+def embedded(config: Config, dataset: Dataset) -> tuple[models.Network, Embeddings, dict[str, float]]:
+    """The network with the backbone's weights, the embeddings of all records, and how fast the missing were made."""
+    devices.seed_everything(config.seed, config.deterministic)
+    design = design_of(config, dataset.contract)
+    network = models.build(design, devices.resolve_precision(config.precision))
+    models.load_backbone(network, config.backbone, config.weights)
+    return network, *embed(dataset, design, network, config.batch_size)
+
+
+def cross_validate(folder: RunFolder, dataset: Dataset, folds: int) -> dict[str, Any]:
+    """`study.cross_validate` of a finished run, written into head.json.
+
+    Raises:
+      RunError: the run's head was not fitted to embeddings.
+    """
+    folder.check_dataset(dataset)
+    config = Config(**folder.read_flags())
+    if config.train != "head":
+        raise RunError(
+            f"--folds fits heads to embeddings, but {folder} was trained whole: every fold would take as long as the "
+            "run. Train one with --train=head."
+        )
+    _, embeddings, _ = embedded(config, dataset)
+    strength = folder.read_head()["strength"]
+    found = study.cross_validate(
+        embeddings, dataset.contract.labels, config.class_balance, strength, folds, config.seed
+    )
+    folder.write_head({"folds": found})
+    return found
 
 
 def _refuse_others(config: Config, folder: RunFolder) -> None:
