@@ -98,13 +98,12 @@ class Attributor:
         probabilities = calibrated(pooled, self.expertise.temperature)
         likeliest = np.argsort(-probabilities, kind="stable")[:NAMED]
         nearest = self._references.nearest(embedding, NAMED)
-        familiarity = self._known.familiarity(pooled[None], embedding[None]) if self._known else None
+        known = self._known
+        familiarity = float(known.familiarity(pooled[None], embedding[None])[0]) if known else 0.0
         return Attribution(
             ranked=tuple((self.expertise.labels[label], float(probabilities[label])) for label in likeliest),
             unsure=self.expertise.is_unsure(float(probabilities.max())),
-            stranger=self._known.is_stranger(float(familiarity[0]))
-            if self._known and familiarity is not None
-            else None,
+            stranger=known.is_stranger(familiarity) if known else None,
             nearest=tuple(nearest),
             trained_on=picture.digest[:16] in self._references,
         )

@@ -38,7 +38,7 @@ def folds_table(found: dict[str, Any]) -> str:
     """A cross-validation of `trainer.heads.study`, as lines."""
     painting, crop = found["painting"], found["crop"]
     lines = [
-        f"{found['folds']} folds: each of {painting['count']} paintings judged once; 95% bootstrap intervals over works",
+        f"{found['folds']} folds: all {painting['count']} paintings judged once; 95% bootstrap intervals over works",
         *_measures(painting, crop),
         "",
         *_artists(found["artists"]),
