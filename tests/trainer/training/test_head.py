@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -18,6 +19,7 @@ from trainer.errors import RunError
 from trainer.judging.predictions import read
 from trainer.network.models import create_backbone
 from trainer.run.folder import RunFolder
+from trainer.training.head import cross_validate
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +56,11 @@ def test_it_leaves_what_every_run_leaves(run: RunFolder) -> None:
     results = run.read_results()
     assert results["test"]["painting"]["top1"] > 0.6  # of five artists
     assert len(run.read_history()) == 1
-    about = run.read_about()
-    assert about["head"]["strength"] in [line["strength"] for line in about["head"]["tried"]]
+    head = run.read_head()
+    assert head["strength"] in [line["strength"] for line in head["tried"]]
+    assert [point["share"] for point in head["growth"]] == [0.25, 0.5, 1.0]
+    assert 0 < head["strangers"]["mean"] <= 1
+    assert 0 <= results["strangers"]["turned_away"] <= 1
 
 
 def test_the_saved_network_says_what_was_written_down(run: RunFolder, judged_dataset: Path, tmp_path: Path) -> None:
@@ -97,6 +102,27 @@ def test_the_same_command_again_changes_nothing_and_another_is_refused(
     assert json.dumps(run.read_results()["test"]) == before
     with pytest.raises(RunError, match="class_balance was weights, now none"):
         main.run(config(judged_dataset, run.path, weights, class_balance="none"))
+
+
+def test_folds_are_added_to_its_report_and_no_other_finding_is_lost(
+    run: RunFolder, judged_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(run.path.parent / "cache"))
+    dataset = Dataset.open(run.dataset_dir)
+    found = cross_validate(run, dataset, 3)
+    assert found["painting"]["count"] == sum(len(dataset.works(split)) for split in ("train", "validation", "test"))
+    assert run.read_head()["folds"] == json.loads(json.dumps(found))
+    assert "growth" in run.read_head()
+    with pytest.raises(RunError, match="--train=head"):
+        cross_validate(RunFolder(copy_with_flags(judged_run, run.path.parent / "whole")), dataset, 3)
+
+
+def copy_with_flags(run_dir: Path, copy: Path) -> Path:
+    """A run that was trained whole, with all flags."""
+    shutil.copytree(run_dir, copy)
+    values = {name: each.metadata["flag"].default for name, each in Config.__dataclass_fields__.items()}  # type: ignore[attr-defined]
+    (copy / "flags.json").write_text(json.dumps({**values, "run_dir": str(copy), "weight_decay": 0.0}))
+    return copy
 
 
 def test_a_head_on_a_backbone_that_has_learned_nothing_is_refused(judged_dataset: Path, tmp_path: Path) -> None:
