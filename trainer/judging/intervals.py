@@ -80,12 +80,16 @@ def interval(values: np.ndarray) -> list[float] | None:
 
 
 def share_interval(values: np.ndarray, share: float, count: float) -> list[float] | None:
-    """`interval` of a share of `count` paintings, and the exact binomial one where that has nothing to say."""
-    if count < 1:
+    """`interval` of a share of `count` works, and the exact binomial one where that has nothing to say.
+
+    One of the near copies of a work may stand alone, and weighs less than 1: nothing is known more exactly for that.
+    """
+    if count <= 0:
         return None
     if bootstrapped := interval(values):
         return bootstrapped
-    exact = binomtest(round(share * count), round(count)).proportion_ci(LEVEL)
+    whole = max(1, round(count))
+    exact = binomtest(round(share * whole), whole).proportion_ci(LEVEL)
     return [float(exact.low), float(exact.high)]
 
 

@@ -27,7 +27,7 @@ class Outcome:
       flags: by name; of a run that failed at the start, those of its recipe alone.
       labels: the artists; none where it got too little far to tell.
       epochs: trained.
-      results: of results.json; None where there is none.
+      results: of results.json, and "folds" of head.json where there are some; None where there is none.
       error: why the last attempt failed; "" where it did not.
     """
 
@@ -70,6 +70,8 @@ def read(run: RunFolder) -> Outcome:
     if not run.exists:
         raise RunError(f"Expected a run in {run}: found none of {', '.join(mark.name for mark in run.marks)}.")
     results, command, labels = run.read_if_there(run.results, run.flags, run.labels)
+    if results and (folds := run.read_head().get("folds")):
+        results = {**results, "folds": folds}
     failure = run.read_failure()
     flags = results.get("flags") or command or failure["flags"]
     scheme = labels.get("scheme") or failure.get("scheme")

@@ -16,6 +16,7 @@ from absl import flags
 from pipeline.dataset.schemes import Scheme, parse_scheme
 from pipeline.errors import InputError
 from trainer.config import FLAGS, define_flags
+from trainer.network.backbones import BACKBONES
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 FROM_NOTHING = "-from-nothing"  # ends the name of a recipe that had to do without its pretrained weights
@@ -47,7 +48,13 @@ class Recipe:
     @property
     def pretrained(self) -> bool:
         """Whether it starts from weights that Keras downloads."""
-        return self.settings.get("weights") == "imagenet"
+        backbone = str(self.settings.get("backbone", FLAGS["backbone"].default))
+        return self.settings.get("weights") == "imagenet" and BACKBONES[backbone].pretrained == "keras"
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it fits a head to embeddings."""
+        return self.settings.get("train") == "head"
 
 
 def read(path: Path) -> Recipe:
@@ -100,7 +107,7 @@ def shortened(recipe: Recipe, epochs: int) -> Recipe:
 
 def from_nothing(recipe: Recipe) -> Recipe:
     """The same without pretrained weights, under a name that says so."""
-    changes = {**recipe.changes, "weights": "none", "freeze_epochs": 0}
+    changes = {**recipe.changes, "weights": "none", "freeze_epochs": 0, "train": "all"}
     return replace(recipe, name=recipe.name + FROM_NOTHING, changes=changes)
 
 

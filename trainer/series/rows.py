@@ -16,7 +16,8 @@ from trainer.judging.metrics import METRICS
 from trainer.run.outcomes import Outcome
 from trainer.series.originals import Original, is_reference_set, match
 
-# Measure -> where results.json has it. Crops are what the original table counts; paintings are what a user asks about.
+# Measure -> where results.json has it, or head.json its folds. Crops are what the original table counts; paintings are
+# what a user asks about.
 MEASURES: dict[str, tuple[str, ...]] = {
     **{
         f"{split}_{'painting_' if unit == 'painting' else ''}{metric.name}": (split, unit, metric.name)
@@ -25,6 +26,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
         for metric in METRICS
         if metric.tabled
     },
+    **{f"folds_painting_{metric.name}": ("folds", "painting", metric.name) for metric in METRICS if metric.tabled},
     "examples_per_second": ("throughput", "examples_per_second"),
     "seconds": ("throughput", "seconds"),
 }

@@ -87,8 +87,12 @@ def too_long(outcome: Outcome, settings: dict[str, Any]) -> str | None:
     )
 
 
-def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, source: Source) -> int:
+def run(
+    recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, source: Source, folds: int | None = None
+) -> int:
     """Runs all that is not finished, keeps the tables in `runs` up to date, and returns the exit status.
+
+    `folds`: cross-validate the runs that fit a head to embeddings, too.
 
     Raises:
       MorelliError: nothing could be started.
@@ -98,7 +102,7 @@ def run(recipes: Sequence[Recipe], seeds: int, datasets: Path, runs: Path, sourc
         Interrupts() as interrupts,
         Progress("experiments", 1, "", every=_PLAIN_SECONDS, stays=False) as progress,
     ):
-        series = Series(plan(recipes, seeds, datasets, runs), datasets, runs, lock, interrupts, progress)
+        series = Series(plan(recipes, seeds, datasets, runs), datasets, runs, folds, lock, interrupts, progress)
         series.build([each.scheme for each in recipes], source)
         for number in range(len(series.experiments)):
             if interrupts.signal:
@@ -123,6 +127,7 @@ class Series:
       experiments: in the order in which they run.
       datasets: folder of datasets.
       folder: of runs and tables.
+      folds: of the cross-validation of heads; None for none.
       lock: of that folder.
       interrupts, progress: who may ask for an end, and where progress is shown.
       unbuilt: scheme -> why there is no dataset of it.
@@ -134,6 +139,7 @@ class Series:
     experiments: Sequence[Experiment]
     datasets: Path
     folder: Path
+    folds: int | None
     lock: tuple[int, ...]
     interrupts: Interrupts
     progress: Progress
@@ -165,16 +171,20 @@ class Series:
                 run.clear_failure()
                 self.ended.add(number)
                 self.progress.say(f"{title}: finished before")
-                return
-            error = too_long(before, experiment.settings)
-        if error is None:
+                if not self._lacks_folds(experiment):
+                    return
+            else:
+                error = too_long(before, experiment.settings)
+        if error is None and number not in self.ended:
             run.clear_failure()
             self.progress.say(
                 f"{title}: run {number + 1} of {len(self.experiments)} starts (log: {experiment.run.log})"
             )
             error = self._train(number, experiment)
-            if self.interrupts.signal:
-                return
+        if error is None and not self.interrupts.signal and self._lacks_folds(experiment):
+            error = self._cross_validate(experiment)
+        if self.interrupts.signal:
+            return
         self.ended.add(number)
         if error is not None:
             run.write_failure(error, experiment.recipe.scheme.name, experiment.settings)
@@ -194,6 +204,18 @@ class Series:
             self.around.append(max(0.0, took - (seconds_trained(experiment.run) - trained)))
             self.progress.say(f"{experiment.title}: finished in {duration(took)}")
         return error
+
+    def _lacks_folds(self, experiment: Experiment) -> bool:
+        if not self.folds or not experiment.recipe.embeds:
+            return False
+        held = experiment.run.read_head().get("folds", {})
+        return bool(held.get("folds") != self.folds)
+
+    def _cross_validate(self, experiment: Experiment) -> str | None:
+        command = [sys.executable, "-m", "trainer.evaluate", f"--run_dir={experiment.run}", f"--folds={self.folds}"]
+        self.progress.say(f"{experiment.title}: cross-validates")
+        log = experiment.run.log
+        return launch(command, log, self.lock, self.interrupts, lambda: self.progress.reach(0.0, "", last_line(log)))
 
     def _show_log(self, log: Path) -> None:
         self.progress.reach(0.0, "datasets first", last_line(log))

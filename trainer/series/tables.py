@@ -20,6 +20,7 @@ NOTHING = "–"
 SPREAD = "± is the standard deviation over seeds."
 INTERVAL = "Brackets: 95% bootstrap interval over test paintings; of several seeds, the mean of their bounds."
 CROPS = "Training, validation and test count crops, as the original table does; training is scored without dropout."
+FOLDS = "Folds: every painting judged once, by a head fitted to the other folds; near copies stay in one fold."
 INSTEAD = f"A name that ends in {FROM_NOTHING}: trained without the ImageNet weights that its recipe asks for."
 
 
@@ -119,6 +120,8 @@ def notes(found: Sequence[Row]) -> list[str]:
     sentences = [*(about(each, data) for each in data), CROPS, INTERVAL]
     if any(len(row.seeds) > 1 for row in found):
         sentences.append(SPREAD)
+    if has_folds(found):
+        sentences.append(FOLDS)
     if any(row.name.endswith(FROM_NOTHING) for row in found):
         sentences.append(INSTEAD)
     if data and not any(each.reference for each in data):
@@ -131,11 +134,13 @@ def notes(found: Sequence[Row]) -> list[str]:
 
 def markdown(found: Sequence[Row]) -> str:
     """A table as GitHub shows it, its notes below."""
-    data, beside = datasets(found), any(row.original for row in found)
+    data, beside, folds = datasets(found), any(row.original for row in found), has_folds(found)
     head = ["Recipe", "Image size", "Samples", "Model", "Scheme", "Epochs", "Dropout", "L2"]
     head += [f"{split} {name}" for split in ("Training", "Validation", "Test") for name in ("top-1", "top-5")]
     head += ["Original test top-1", "Original test top-5"] if beside else []
-    head += ["Painting top-1", "Painting macro-F1", "Examples/s", "Training time", "Remarks"]
+    head += ["Painting top-1", "Painting macro-F1"]
+    head += ["Folds top-1", "Folds macro-F1"] if folds else []
+    head += ["Examples/s", "Training time", "Remarks"]
     lines = [head, ["---"] * len(head)]
     for row in found:
         cells = [row.name, *shape(row), *(setting(row, name) for name in ("dropout", "l2"))]
@@ -148,12 +153,18 @@ def markdown(found: Sequence[Row]) -> str:
         cells += [
             f"{share(row.measures.get('test_painting_top1'))} {between(row)}".strip(),
             share(row.measures.get("test_painting_macro_f1")),
+            *(share(row.measures.get(f"folds_painting_{name}")) for name in (("top1", "macro_f1") if folds else ())),
             *speed(row),
             "; ".join(facts(row, data) + troubles(row)),
         ]
         lines.append(cells)
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return table + "\n\n" + "\n".join(f"- {note}" for note in notes(found)) + "\n"
+
+
+def has_folds(found: Sequence[Row]) -> bool:
+    """Whether a row was cross-validated."""
+    return any("folds_painting_top1" in row.measures for row in found)
 
 
 def shape(row: Row) -> list[str]:
@@ -224,6 +235,7 @@ def page(found: Sequence[Row]) -> str:
         .render(
             rows=[(row, facts(row, data), shape(row), speed(row), troubles(row)) for row in found],
             beside=any(row.original for row in found),
+            folds=has_folds(found),
             notes=notes(found),
             finished=sum(len(row.seeds) for row in found),
             failed=sum(len(row.failures) for row in found),

@@ -76,3 +76,10 @@ def test_calibration_weighs_works() -> None:
     assert judged["unsure"]["accuracy"] == pytest.approx(0.5)
     assert judged["before"]["bins"][0]["accuracy"] == pytest.approx(0.5)
     assert judged["before"]["bins"][0]["paintings"] == 4
+
+
+def test_near_copies_in_different_bins_of_certainty_have_intervals_all_the_same() -> None:
+    probabilities = np.array([[0.95, 0.05], [0.65, 0.35]])
+    judged = calibration.judge(probabilities, np.array([0, 0]), 1.0, 0.5, ["one", "one"])
+    assert [row["paintings"] for row in judged["before"]["bins"]] == [1, 1]
+    assert all(row["interval"][1] == 1 for row in judged["before"]["bins"])
