@@ -67,7 +67,7 @@ def requests(driver: webdriver.Chrome) -> list[str]:
     urls = (
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     )
-    return [url for url in urls if not url.startswith(("data:", "chrome:"))]
+    return [url for url in urls if not url.startswith(("data:", "chrome:", "chrome-untrusted:"))]
 
 
 def overflow(driver: webdriver.Chrome) -> int:
