@@ -126,7 +126,8 @@ def make_run(run_dir: Path, dataset_dir: Path, steps: int = 60, seed: int = 0) -
     x = keras.layers.Conv2D(16, 5, strides=2, activation="relu")(x)
     x = keras.layers.Conv2D(24, 3, strides=2, activation="relu")(x)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
-    model = keras.Model(inputs, keras.layers.Dense(len(contract.artists), activation="softmax", name="scores")(x))
+    x = keras.layers.Dense(len(contract.artists), name="logits")(x)
+    model = keras.Model(inputs, keras.layers.Softmax(name="scores")(x))
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     generator = np.random.default_rng(seed)
     for _ in range(steps):

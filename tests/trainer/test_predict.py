@@ -34,7 +34,7 @@ from trainer.asking.attributor import Attributor, open_picture, records_of
 from trainer.asking.maps import Region
 from trainer.judging.calibration import calibrated
 from trainer.run.expertise import Expertise
-from trainer.run.folder import RunError, RunFolder
+from trainer.run.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -365,10 +365,15 @@ def test_more_artists_than_colours_share_one_called_others():
     assert sum(share.share for share in found) == pytest.approx(1)
 
 
-def test_a_map_of_a_run_on_whole_paintings_is_refused(judged_run: Path, odd_folder: Path, tmp_path: Path):
+def test_a_run_on_whole_paintings_draws_maps_of_places(judged_run: Path, odd_folder: Path, tmp_path: Path):
     run_dir = shutil.copytree(judged_run, tmp_path / "run")
     content = json.loads((run_dir / "expertise.json").read_text())
     (run_dir / "expertise.json").write_text(json.dumps({**content, "scheme": "reshape32"}))
     asked = Attributor(RunFolder(run_dir))
-    with pytest.raises(RunError, match="trained on whole ones"):
-        asked.regions(asked.open((odd_folder / "whole.jpg").read_bytes()))
+    picture = asked.open((odd_folder / "whole.jpg").read_bytes())
+    regions = asked.regions(picture)
+    assert max(region.box[2] for region in regions) == pytest.approx(picture.painting.width)
+    assert max(region.box[3] for region in regions) == pytest.approx(picture.painting.height)
+    assert all(region.probabilities.sum() == pytest.approx(1) for region in regions)
+    assert predict.predict(RunFolder(run_dir), [str(odd_folder / "whole.jpg")], tmp_path / "maps") == 0
+    assert len(list((tmp_path / "maps").iterdir())) == 1

@@ -13,14 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from pipeline.dataset.contract import Contract
 from pipeline.dataset.example import encode_example
 from pipeline.pictures.crops import Crop, cut, encode, window
 from pipeline.pictures.decode import Painting, decode
+from trainer.asking.activation import ActivationMaps
 from trainer.asking.maps import Region, windows
 from trainer.data.parse import parse_batch
-from trainer.errors import RunError
 from trainer.judging import strangers
 from trainer.judging.calibration import calibrated
 from trainer.judging.evaluation import load_model, predicted
@@ -86,6 +87,7 @@ class Attributor:
         self._references = References(run)
         self._known = strangers.read(run)
         self._model = load_model(run)
+        self._activation: ActivationMaps | None = None
 
     def open(self, data: bytes) -> Picture:
         """Decodes the bytes of a picture file. Raises ImageError with what is wrong with them."""
@@ -109,17 +111,15 @@ class Attributor:
         )
 
     def regions(self, picture: Picture) -> list[Region]:
-        """What each of many overlapping windows says, spread over the whole picture, for a map.
+        """What parts of the whole picture say, for a map: of many overlapping windows, or of the places of a feature
+        map where the run looks at whole paintings.
 
         Raises:
-          RunError: the run looks at whole paintings squashed to a square; their parts mean nothing to it.
+          RunError: a network of such a run that is not built as this project builds them.
         """
         scheme = self.expertise.scheme
         if not scheme.shows_parts:
-            raise RunError(
-                f"A map shows what the parts of a picture say, but this run was trained on whole ones ({scheme.name}). "
-                "Ask a run that was trained on crops."
-            )
+            return self._places(picture)
         boxes = windows(picture.painting.width, picture.painting.height, scheme.size)
         groups = (boxes[start : start + _BATCH] for start in range(0, len(boxes), _BATCH))
         parsed = (_parsed(picture, self.expertise, _cut_at(picture.painting, group, scheme.size)) for group in groups)
@@ -130,6 +130,18 @@ class Attributor:
                 Region(tuple(box), row) for box, row in zip(batch["crop_box"].tolist(), probabilities, strict=True)
             ]
         return found
+
+    def _places(self, picture: Picture) -> list[Region]:
+        maps = self._activation = self._activation or ActivationMaps(self._model)
+        (record,) = records_of(picture, self.expertise)["image"]
+        said = calibrated(softmax(maps(record), axis=-1), self.expertise.temperature)
+        rows, columns = said.shape[:2]
+        high, wide = picture.painting.height / rows, picture.painting.width / columns
+        return [
+            Region((column * wide, row * high, (column + 1) * wide, (row + 1) * high), said[row, column])
+            for row in range(rows)
+            for column in range(columns)
+        ]
 
 
 def open_picture(data: bytes, expertise: Expertise) -> Picture:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import ipaddress
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from pipeline.pictures.decode import ImageError
 from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
 from trainer.asking.server import UPLOAD_MIB
+from trainer.errors import RunError
 from trainer.judging.references import Reference
 from trainer.pages.html import environment
 from trainer.pages.likenesses import QUALITY, thumbnail
@@ -71,7 +73,7 @@ def answer(attributor: Attributor, data: bytes) -> Answer:
     picture = attributor.open(data)
     attribution = attributor.attribute(picture)
     drawn = ""
-    if attributor.expertise.scheme.shows_parts:
+    with suppress(RunError):  # of a network that somebody else built
         page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
         drawn = data_uri(page, SHOWN, QUALITY)
     return Answer(

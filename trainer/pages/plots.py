@@ -106,6 +106,25 @@ def learning_curve(epochs: Sequence[dict[str, Any]], metric: str, name: str) -> 
     return _svg(440, 260, label, content)
 
 
+def growth_curve(growth: Sequence[dict[str, Any]]) -> Markup:
+    """Top-1 (solid) and macro-F1 (dashed) over growing numbers of training paintings; a disc for each draw."""
+    paintings = [point["paintings"] for point in growth]
+    axes = _Axes(440, 260, (0, 1.05 * max(paintings)), (0, 1), top=24)
+    content = [axes.frame(_ticks(0, max(paintings), whole=True), _ticks(0, 1), "training paintings", "per painting")]
+    for key, css in (("top1", "validation"), ("macro_f1", "train")):
+        means = [float(np.mean(point[key])) for point in growth]
+        content.append(Markup('<polyline class="{}" points="{}"/>').format(css, axes.points(paintings, means)))
+        content += [
+            Markup('<circle class="mark" cx="{}" cy="{}" r="3"><title>{}</title></circle>').format(
+                axes.x(point["paintings"]), axes.y(value), f"{value:.3f}"
+            )
+            for point in growth
+            for value in point[key]
+        ]
+    ends = ", ".join(f"{point['share']:.0%}: top-1 {np.mean(point['top1']):.3f}" for point in growth)
+    return _svg(440, 260, f"scores with growing shares of the training paintings; {ends}", Markup().join(content))
+
+
 def reliability_diagram(calibration: dict[str, Any]) -> Markup:
     """Confidence against accuracy, before (hollow squares) and after (discs with intervals) the temperature."""
     axes = _Axes(440, 400, (0, 1), (0, 1), top=24)

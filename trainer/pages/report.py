@@ -44,7 +44,7 @@ def render(run: RunFolder) -> str:
     """The HTML of the report."""
     results, expertise = run.read_results(), run.expertise
     dataset = _dataset(run)
-    epochs = run.read_history()
+    epochs, head = run.read_history(), run.read_head()
     main_movements = [(movements(artist) or ("",))[0] for artist in expertise.artists]
     tested = read_paintings(run, "test")
     mistakes, hesitations = _galleries(run, dataset, tested, expertise)
@@ -55,7 +55,7 @@ def render(run: RunFolder) -> str:
             name=run.name,
             run_dir=run.path,
             results=results,
-            head=run.read_head(),
+            head=head,
             metrics=METRICS,
             expertise=expertise,
             movements=main_movements,
@@ -75,6 +75,7 @@ def render(run: RunFolder) -> str:
             matrix=plots.confusion_matrix(results["confusion"], expertise.labels, main_movements),
             reliability=plots.reliability_diagram(results["calibration"]),
             whisker=plots.whisker,
+            growth=plots.growth_curve(head["growth"]) if head else None,
         )
     )
 
