@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline import flags
 from pipeline.dataset.contract import VERSION, Contract
-from pipeline.errors import InputError, MorelliError
+from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from pipeline.storage import files
@@ -57,7 +57,8 @@ def build(settings: Settings) -> list[Contract]:
     with exclusive(settings.output_dir), PeakMemory() as memory, tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         data_dir = _data_dir(settings)
-        with Runner(settings.workers, settings.beam, scratch) as runner:  # which imports Beam while files are found
+        # It imports Beam while files are found.
+        with Runner(settings.workers, settings.beam, scratch, settings.limits) as runner:
             for _ in range(MAX_LOOKS):
                 found = apart(phases.lay_out_survey, settings, data_dir, scratch)
                 for note in found.notes:
@@ -72,9 +73,8 @@ def build(settings: Settings) -> list[Contract]:
                 writing = time.monotonic()
                 try:
                     _perform("write", phases.WRITE, planned.jobs, runner, planned.paintings)
-                except MorelliError:
+                finally:  # a picture may have ended a worker while it wrote
                     claim.tidy([files.join(settings.output_dir, scheme.name, VERSION) for scheme in settings.schemes])
-                    raise
                 rate = planned.paintings / (time.monotonic() - writing)
                 changed = apart(phases.forget_changed, settings, scratch) if planned.jobs else 0
                 if not changed:

@@ -15,6 +15,7 @@ from pipeline.dataset.contract import SPLITS, Encoding
 from pipeline.dataset.schemes import SCHEMES, Scheme
 from pipeline.errors import InputError
 from pipeline.gallery.layouts import LAYOUTS, Layout
+from pipeline.pictures.guard import MAX_SECONDS, Limits, memory_for
 from pipeline.storage.files import is_remote
 from pipeline.workers.beam import import_beam
 
@@ -55,9 +56,16 @@ class Settings:
     workers: int
     max_rejects: float
     max_pixels: int
+    max_seconds: float
+    max_picture_mib: int | None
     overwrite: bool
     dry_run: bool
     beam: tuple[str, ...]
+
+    @property
+    def limits(self) -> Limits:
+        """Of the work on one picture."""
+        return Limits(self.max_seconds, self.max_picture_mib or memory_for(self.max_pixels))
 
 
 class _Scheme(argparse.Action):
@@ -163,6 +171,10 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
         "the files cannot be read (default 0.05): a wrong folder, or a broken download")  # fmt: skip
     add("--max_pixels", type=_positive(int), default=default_max_pixels, metavar="N", help="reject larger pictures "
         f"unopened (default {default_max_pixels:,}); a worker holds 3 bytes of each pixel")  # fmt: skip
+    add("--max_seconds", type=_positive(float), default=MAX_SECONDS, metavar="S", help="reject a picture that takes "
+        f"more processor time at once (default {MAX_SECONDS:g}); one of 100 megapixels takes about two")  # fmt: skip
+    add("--max_picture_mib", type=_positive(int), metavar="MIB", help="reject a picture that asks for more memory "
+        "(default: 512 MiB and 32 bytes for each of --max_pixels)")  # fmt: skip
     add = result.add_argument_group("dataset").add_argument
     add("--output_dir", type=_folder, default="datasets", help="where datasets go (default: datasets)")
     add("--splits", type=_ratios, default="80/10/10", metavar="T/V/T", help="shares of train, validation and test "
@@ -211,6 +223,8 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         workers=flags.workers,
         max_rejects=flags.max_rejects,
         max_pixels=flags.max_pixels,
+        max_seconds=flags.max_seconds,
+        max_picture_mib=flags.max_picture_mib,
         overwrite=flags.overwrite,
         dry_run=flags.dry_run,
         beam=tuple(beam),

@@ -16,8 +16,10 @@ from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
 from pipeline.dataset.rejects import CHANGED, DAMAGED, UNREADABLE, Reject
 from pipeline.dataset.schemes import BY_NAME, Scheme
+from pipeline.pictures import guard
 from pipeline.pictures.crops import cut, encode
-from pipeline.pictures.decode import ImageError, Painting, decode, scales_down
+from pipeline.pictures.decode import Painting, decode, scales_down
+from pipeline.pictures.fault import ImageError
 from pipeline.plan import Plan, Work, keyed_order, shard_range
 from pipeline.storage import files, plain
 
@@ -167,7 +169,8 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
     """Hands the crops of a painting to the writers of their schemes, or a reject to all: none has what others lack."""
     try:
         source = Source(_read_unchanged(work), max_pixels)
-        frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
+        with guard.watching(work.path):
+            frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
     except Exception as error:  # of one picture, in whatever library; it was sound when surveyed
         if isinstance(error, ImageError):
             reason, detail = error.reason, error.detail

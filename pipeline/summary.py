@@ -11,7 +11,7 @@ from pipeline import shards
 from pipeline.dataset.contract import SPLITS, VERSION, Contract
 from pipeline.dataset.rejects import Reject, by_reason
 from pipeline.flags import Settings
-from pipeline.pictures.decode import ImageError
+from pipeline.pictures.fault import ImageError
 from pipeline.plan import Plan
 from pipeline.shards import Target
 from pipeline.storage import files

@@ -15,8 +15,9 @@ from typing import Any
 from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE, Reject
 from pipeline.errors import DatasetError
 from pipeline.gallery.find import Candidate
-from pipeline.pictures import likeness
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures import guard, likeness
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from pipeline.storage import files, plain
 
 FORMAT = 4  # of the rows that are kept
@@ -72,8 +73,9 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     """The row of a file with these bytes. Whatever is wrong with them is the row's reason."""
     row = Row(**plain.dump(candidate), digest=hashlib.sha256(data).hexdigest())
     try:
-        painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
-        hashed = likeness.perceptual_hash(painting.image)
+        with guard.watching(candidate.path):
+            painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
+            hashed = likeness.perceptual_hash(painting.image)
     except ImageError as error:
         return replace(row, reason=error.reason, detail=error.detail)
     except MemoryError:
@@ -89,7 +91,10 @@ def survey_batch(job: str) -> dict[str, Any]:
     rows = []
     for candidate in work.candidates:
         try:
+            guard.check_file_size(candidate.bytes, work.max_pixels)
             row = look_at(candidate, files.read(candidate.path), work.max_pixels)
+        except ImageError as error:
+            row = Row(**plain.dump(candidate), reason=error.reason, detail=error.detail)
         except MemoryError:
             row = Row(**plain.dump(candidate), reason=OUT_OF_MEMORY, detail="there is no room for its bytes")
         except OSError as error:

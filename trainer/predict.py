@@ -19,7 +19,7 @@ from pipeline.dataset.rejects import NOT_REGULAR
 from pipeline.errors import InputError, StorageError
 from pipeline.gallery.listing import list_local
 from pipeline.gallery.sorting import picture_faults, sort_listing, tally
-from pipeline.pictures.decode import ImageError
+from pipeline.pictures.fault import ImageError
 from pipeline.storage import files
 from pipeline.storage.cells import escape
 from pipeline.terminal import streams

@@ -32,6 +32,8 @@ DAMAGED: Final = "damaged"
 TOO_MANY_PIXELS: Final = "too many pixels"
 ABSURD_DIMENSIONS: Final = "absurd dimensions"
 OUT_OF_MEMORY: Final = "out of memory"
+TOOK_TOO_LONG: Final = "took too long"
+TOO_MANY_BYTES: Final = "too many bytes"
 # of pictures beside others, and of what happens while shards are written:
 CONFLICT: Final = "same picture under two artists"
 LEAK: Final = "copy in another split"

@@ -30,6 +30,7 @@ from pipeline.dataset.rejects import (
     UNSUPPORTED,
 )
 from pipeline.pictures import colour, containers, formats
+from pipeline.pictures.fault import ImageError
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS, MAX_ASPECT, MIN_SIDE
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata that it passes over; they name no file
@@ -46,23 +47,6 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 _FIRST_LYING = 5  # this orientation and those after it exchange width and height
 _STRIP = 256  # rows copied at once from Pillow's four bytes a pixel to our three
-
-
-class ImageError(Exception):
-    """Bytes that cannot be made a picture.
-
-    Attributes:
-      reason: one of `pipeline.dataset.rejects`.
-      detail: what was found, for a person.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ paintings, in a shuffle. All functions here but `is_local` import Beam, and run 
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MorelliError
+from pipeline.pictures.guard import Limits
+from pipeline.workers.guarded import GuardedPool
 from pipeline.workers.local import hand_in
 from pipeline.workers.step import Step
 
@@ -88,8 +92,12 @@ def deal(address: str, jobs: Sequence[str], threads: int, beam_flags: Sequence[s
     _execute(import_beam().Pipeline(runner(), options), jobs, hand_in, address)
 
 
-def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str]) -> None:
+def run_on_its_workers(
+    step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits
+) -> None:
     """Runs a step on every job, on whatever workers the runner of the flags has.
+
+    `limits` are of the work on each picture.
 
     Raises:
       MorelliError: of the first job that failed with one, or a sentence about the runner.
@@ -101,15 +109,27 @@ def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags
     options.view_as(DirectOptions).direct_num_workers = workers
     runner = options.view_as(StandardOptions).runner
     try:
-        _execute(beam.Pipeline(runner=runner or import_runner()(), options=options), jobs, _perform, step)
+        _execute(beam.Pipeline(runner=runner or import_runner()(), options=options), jobs, _perform, (step, limits))
     except MorelliError:
         raise
     except Exception as error:  # every runner has its own
         raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from None
+    finally:
+        if _processes.cache_info().currsize:  # this process was itself a worker, and waits for them when it ends
+            _processes(limits).shutdown(wait=False)
+            _processes.cache_clear()
 
 
-def _perform(job: str, step: Step) -> None:
-    step.finish(step.work(job))
+def _perform(job: str, what: tuple[Step, Limits]) -> None:
+    """Does a job in a process beside Beam's own, which a picture may then end."""
+    step, limits = what
+    step.finish(_processes(limits).submit(step.work, job).result())
+
+
+@functools.cache
+def _processes(limits: Limits) -> GuardedPool:
+    """Those of this worker of Beam's, started as its threads ask for them; they end with it."""
+    return GuardedPool(os.cpu_count() or 1, limits)
 
 
 def _execute(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import AuthenticationError, connection, current_process
 from typing import Self
 
 from pipeline.errors import MorelliError
-from pipeline.workers.processes import deaf_to_interrupts, pool
+from pipeline.pictures.guard import Limits
+from pipeline.workers.guarded import GuardedPool
 from pipeline.workers.step import Result, Step
 
 HEAD_START = 16  # jobs a worker is given before Beam is there to deal them out: two seconds' worth
@@ -28,12 +29,14 @@ class LocalWorkers:
     Workers start with the first jobs at once; Beam, when it is there, finds these started or done.
     """
 
-    def __init__(self, workers: int, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None]) -> None:
+    def __init__(
+        self, workers: int, limits: Limits, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None]
+    ) -> None:
         """Starts the first of `jobs`; `on_done` is called with each result, one at a time."""
         self.failure: BaseException | None = None
         self._step, self._on_done = step, on_done
         self._lock = threading.Lock()
-        self._pool = pool(workers)
+        self._pool = GuardedPool(workers, limits)
         self._finishers = ThreadPoolExecutor(workers)
         self._started = {job: self._start(job) for job in jobs[: workers * HEAD_START]}
 
@@ -51,13 +54,12 @@ class LocalWorkers:
         finished: Future[None] = Future()
 
         def on_worked(worked: Future[Result]) -> None:
-            if error := CancelledError() if worked.cancelled() else worked.exception():
+            if error := worked.exception():
                 finished.set_exception(error)
             else:
                 self._finishers.submit(self._finish, worked.result(), finished)
 
-        with deaf_to_interrupts():
-            self._pool.submit(self._step.work, job).add_done_callback(on_worked)
+        self._pool.submit(self._step.work, job).add_done_callback(on_worked)
         return finished
 
     def _finish(self, result: Result, finished: Future[None]) -> None:
@@ -85,13 +87,9 @@ class LocalWorkers:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.failure = self.failure or error
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=self.failure is None, cancel_futures=True)
+        self._pool.shutdown(wait=self.failure is None)
         if self.failure is None:
             self._finishers.shutdown()
-        else:
-            for process in processes:
-                process.terminate()
 
 
 class Desk:

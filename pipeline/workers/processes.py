@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import connection, forkserver, resource_tracker
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from pipeline.errors import MorelliError
 
@@ -32,15 +32,21 @@ def preload(*modules: str) -> None:
     _start_helpers()
 
 
-def pool(workers: int) -> ProcessPoolExecutor:
+def pool(workers: int, setup: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
     """A pool of processes that end when this one is killed; submit to it within `deaf_to_interrupts`.
+
+    Args:
+      workers: how many, at most.
+      setup: a function of an importable module that each calls first, with `arguments`.
 
     Raises:
       MorelliError: this machine lets no processes share semaphores.
     """
     _start_helpers()
     try:
-        return ProcessPoolExecutor(workers, multiprocessing.get_context(_START), _die_with_parent)
+        return ProcessPoolExecutor(
+            workers, multiprocessing.get_context(_START), _set_up, (setup, *arguments) if setup else ()
+        )
     except (OSError, ImportError) as error:
         raise MorelliError(
             f"Worker processes need shared memory, which this machine does not lend ({error}). See that /dev/shm is "
@@ -63,6 +69,12 @@ def _start_helpers() -> None:
         sys.warnoptions.remove(ignored)
     with _blocked(signal.SIGINT, signal.SIGHUP):  # not SIGTERM, with which this process ends them
         forkserver.ensure_running()
+
+
+def _set_up(setup: Callable[..., None] | None = None, *arguments: Any) -> None:
+    _die_with_parent()
+    if setup:
+        setup(*arguments)
 
 
 def _die_with_parent() -> None:

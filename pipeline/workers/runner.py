@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from pipeline.pictures.guard import Limits
 from pipeline.workers import beam
 from pipeline.workers.local import Desk, LocalWorkers
 from pipeline.workers.processes import Apart
@@ -20,12 +21,19 @@ class Runner:
     Beam is in a process of its own, which imports it while whoever asks does something else.
     """
 
-    def __init__(self, workers: int, beam_flags: Sequence[str] = (), scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        beam_flags: Sequence[str] = (),
+        scratch: Path | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+    ) -> None:
         """No --runner among the flags, or DirectRunner, means this machine with so many `workers`.
 
-        `scratch` is a folder for what Beam leaves behind where its process is ended.
+        `scratch` is a folder for what Beam leaves behind where its process is ended. `limits` are of the work on each
+        picture.
         """
-        self._workers, self._flags, self._scratch = workers, tuple(beam_flags), scratch
+        self._workers, self._flags, self._scratch, self._limits = workers, tuple(beam_flags), scratch, limits
         self._beam = Apart()
 
     def __enter__(self) -> Self:
@@ -49,9 +57,9 @@ class Runner:
         if not jobs:
             return
         if not beam.is_local(self._flags):
-            self._beam.call(beam.run_on_its_workers, step, tuple(jobs), self._workers, self._flags)
+            self._beam.call(beam.run_on_its_workers, step, tuple(jobs), self._workers, self._flags, self._limits)
             return
-        with LocalWorkers(self._workers, step, jobs, on_done) as workers, Desk(workers.perform) as desk:
+        with LocalWorkers(self._workers, self._limits, step, jobs, on_done) as workers, Desk(workers.perform) as desk:
             threads = min(self._workers * THREADS_PER_WORKER, len(jobs))
             self._beam.call(beam.deal, desk.address, tuple(jobs), threads, self._flags)
         workers.check()

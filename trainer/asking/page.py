@@ -19,7 +19,7 @@ import flask
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from pipeline.pages.html import data_uri
-from pipeline.pictures.decode import ImageError
+from pipeline.pictures.fault import ImageError
 from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
 from trainer.asking.server import UPLOAD_MIB

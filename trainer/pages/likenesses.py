@@ -14,7 +14,8 @@ from PIL import Image
 
 from pipeline.dataset.dataset import Dataset
 from pipeline.pages.html import data_uri
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from pipeline.storage.recorded import read_recorded
 from trainer.pages.plots import Patch
 

@@ -23,7 +23,8 @@ from pipeline.atelier.__main__ import main
 from pipeline.atelier.gallery import DEFAULT, MARKER, counts, folder_name, jpeg, relative_path, write_gallery
 from pipeline.errors import InputError, StorageError
 from pipeline.gallery import names
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from pipeline.storage import files
 from pipeline.storage.lock import LOCK_FILE
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageChops, ImageCms
 
 from pipeline.pictures import colour
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from tests.pipeline.pictures.scenes import largest_difference, png, saved, scene
 
 

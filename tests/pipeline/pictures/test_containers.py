@@ -6,7 +6,8 @@ from PIL import Image, PngImagePlugin
 
 from pipeline.dataset.rejects import DAMAGED, TOO_MANY_PIXELS, TRUNCATED
 from pipeline.pictures.containers import MAX_SCANS
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from tests.pipeline.pictures.scenes import saved, scene
 
 

@@ -5,7 +5,8 @@ import pytest
 
 from pipeline.dataset.rejects import UNSUPPORTED
 from pipeline.pictures import formats
-from pipeline.pictures.decode import ImageError, decode
+from pipeline.pictures.decode import decode
+from pipeline.pictures.fault import ImageError
 from tests.pipeline.pictures.scenes import largest_difference, saved, scene
 
 EXTRA = {"HEIF": "pillow_heif", "JXL": "pillow_jxl"}

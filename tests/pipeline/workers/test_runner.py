@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.pictures.guard import Limits
 from pipeline.workers import beam
 from pipeline.workers.local import Desk, LocalWorkers, hand_in
 from pipeline.workers.runner import Runner
@@ -100,7 +101,7 @@ def test_a_fault_while_finishing_is_the_runs_fault(tmp_path: Path) -> None:
 def test_what_is_worked_is_finished_before_beam_asks_for_it(tmp_path: Path) -> None:
     names = [str(tmp_path / f"{number}.json") for number in range(3)]
     done: list[dict[str, Any]] = []
-    with LocalWorkers(1, Step(work, finish), names, done.append) as workers:
+    with LocalWorkers(1, Limits(), Step(work, finish), names, done.append) as workers:
         for finished in workers._started.values():
             finished.result(timeout=60)
     assert len(list(tmp_path.glob("*.finished"))) == len(done) == 3

@@ -1,0 +1,101 @@
+"""A picture that takes too long, or too much, ends nothing but its own process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
+from pipeline.pictures import guard
+from pipeline.pictures.fault import ImageError
+from pipeline.pictures.guard import Limits
+from pipeline.workers.guarded import GuardedPool
+
+TIME = Limits(seconds=0.2, mib=64)
+
+
+def work_on(name: str) -> str:
+    """As a step does: what becomes of a picture."""
+    try:
+        with guard.watching(name):
+            if name.startswith("endless"):
+                while True:
+                    pass
+            if name.startswith("crash"):
+                ctypes.string_at(0)
+            if name.startswith("huge"):
+                bytearray(256 << 20)
+            if name.startswith("wrong"):
+                raise ValueError(name)
+        return "sound"
+    except ImageError as error:
+        return error.reason
+    except MemoryError:
+        return "refused"
+
+
+def leave(status: int) -> None:
+    """Ends the process, and no picture is to blame."""
+    time.sleep(0.1)
+    os._exit(status)
+
+
+@pytest.fixture
+def pool():
+    with GuardedPool(2, TIME) as pool:
+        yield pool
+
+
+def test_a_picture_without_end_becomes_a_reject_and_all_other_work_is_done(pool: GuardedPool) -> None:
+    names = [*(f"sound {number}" for number in range(20)), "endless 1", "sound 20", "endless 2", "crash", "sound 21"]
+    found = dict(
+        zip(names, [future.result() for future in [pool.submit(work_on, name) for name in names]], strict=True)
+    )
+    assert found.pop("endless 1") == found.pop("endless 2") == TOOK_TOO_LONG
+    assert found.pop("crash") == DAMAGED
+    assert set(found.values()) == {"sound"}
+
+
+def test_it_is_not_touched_again(pool: GuardedPool) -> None:
+    assert pool.submit(work_on, "endless").result() == TOOK_TOO_LONG
+    generation = pool._generation
+    assert pool.submit(work_on, "endless").result() == TOOK_TOO_LONG
+    assert pool._generation == generation
+
+
+def test_memory_beyond_the_limit_is_refused_and_the_process_lives(pool: GuardedPool) -> None:
+    assert pool.submit(work_on, "huge").result() == "refused"
+    assert pool.submit(bytes, 256 << 20).result()  # outside of pictures nothing is limited
+    assert pool._generation == 0
+
+
+def test_what_work_raises_is_passed_on(pool: GuardedPool) -> None:
+    with pytest.raises(ValueError, match="wrong one"):
+        pool.submit(work_on, "wrong one").result()
+
+
+def test_a_process_that_ends_by_itself_is_no_pictures_fault(pool: GuardedPool) -> None:
+    from concurrent.futures.process import BrokenProcessPool
+
+    with pytest.raises(BrokenProcessPool):
+        pool.submit(leave, 3).result()
+
+
+def test_nothing_is_left_behind() -> None:
+    with GuardedPool(1, TIME) as pool:
+        assert pool.submit(work_on, "endless").result() == TOOK_TOO_LONG
+        notes = Path(pool._notes)
+        assert notes.is_dir()
+    assert not notes.exists()
+
+
+def test_who_holds_no_pool_is_not_limited() -> None:
+    assert work_on("huge") == "sound"
+    assert guard.memory_for(100_000_000) > 3000
+    guard.check_file_size(1 << 20, 1000)
+    with pytest.raises(ImageError, match="too many bytes"):
+        guard.check_file_size(1 << 40, 100_000_000)
