@@ -20,16 +20,19 @@ from pipeline.errors import InputError, StorageError
 from pipeline.gallery.listing import list_local
 from pipeline.gallery.sorting import picture_faults, sort_listing, tally
 from pipeline.pictures.fault import ImageError
+from pipeline.pictures.guard import MAX_SECONDS
 from pipeline.storage import files
 from pipeline.storage.cells import escape
 from pipeline.terminal import streams
 from pipeline.terminal.command import command
-from trainer.run.expertise import MAX_PIXELS_HELP
+from trainer.run.expertise import MAX_PIXELS_HELP, MAX_SECONDS_HELP
 from trainer.run.folder import RunFolder
 
 if TYPE_CHECKING:
     from trainer.asking.attributor import Attribution, Attributor
+    from trainer.asking.opening import Picture
 
+RECORDS = 64  # asked about at once
 _LONGEST_NAME = 255  # bytes, on nearly every file system
 COLUMNS = ("path", "artist", "probability", "unsure", "none_of_these", "top5")
 _SAID = {True: "yes", False: "no", None: ""}
@@ -66,27 +69,22 @@ def map_path(map_dir: Path, path: Path, digest: str) -> Path:
     return map_dir / (stem + rest)
 
 
-def ask(attributor: Attributor, path: Path, map_dir: Path | None) -> tuple[Attribution, Path | None, str]:
-    """(what the run says of a picture file, where its map was written, why that could not be).
+def draw_map(attributor: Attributor, picture: Picture, path: Path, map_dir: Path) -> tuple[Path | None, str]:
+    """(where the map of a picture was written, why that could not be).
 
     Raises:
-      OSError, ImageError: the file cannot be read, or is no sound picture.
-      RunError: a map was asked of a run that cannot draw one.
+      RunError: the run cannot draw one.
     """
     from trainer.asking import maps
 
-    picture = attributor.open(path.read_bytes())
-    answer = attributor.attribute(picture)
-    if map_dir is None:
-        return answer, None, ""
-    page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
+    page = maps.draw(picture.whole.image, attributor.regions(picture), attributor.expertise.labels)
     drawn = map_path(map_dir, path, picture.digest)
     try:
         with files.stream(drawn) as stream:
             page.save(stream, "PNG")
     except StorageError as error:
-        return answer, None, str(error)
-    return answer, drawn, ""
+        return None, str(error)
+    return drawn, ""
 
 
 def row(path: Path, answer: Attribution) -> list[str]:
@@ -118,51 +116,108 @@ def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Pat
     return "\n".join([*lines, f"Map: {drawn}"] if drawn else lines)
 
 
-def predict(run: RunFolder, arguments: Sequence[str], map_dir: Path | None, max_pixels: int | None = None) -> int:
+def predict(
+    run: RunFolder,
+    arguments: Sequence[str],
+    map_dir: Path | None,
+    max_pixels: int | None = None,
+    max_seconds: float = MAX_SECONDS,
+) -> int:
     """Answers on standard output. Returns how many pictures lack an answer, or a map that was asked for.
+
+    Pictures are opened in processes of their own, some ahead of the others, and their records pass the network
+    together; answers come in the order of the pictures.
 
     Args:
       run: to ask.
       arguments: files and folders.
       map_dir: where to write maps; None for none.
-      max_pixels: as for `Attributor`.
+      max_pixels, max_seconds: as for `Attributor`.
 
     Raises:
       InputError, RunError: nothing can be answered.
     """
-    from trainer.asking.attributor import Attributor
+    from trainer.asking import opening
 
     for argument in arguments:
         if not Path(argument).exists():
             raise InputError(f"There is no file or folder {argument}.")
-    attributor = Attributor(run, max_pixels)
-    unreadable = unmapped = 0
-    if map_dir is not None and not _is_folder(map_dir):
-        map_dir, unmapped = None, 1
+    opening.prepare()  # while TensorFlow is imported
+    from trainer.asking.attributor import Attributor
+
     as_table = len(arguments) > 1 or Path(arguments[0]).is_dir()
-    table = csv.writer(sys.stdout, lineterminator="\n")
-    if as_table:
-        table.writerow(COLUMNS)
-    for path, fault in pictures(arguments):
-        try:
-            if fault:
-                raise OSError(fault)
-            answer, drawn, no_map = ask(attributor, path, map_dir)
-        except (OSError, ImageError) as error:
-            unreadable += 1
-            streams.complain(f"{streams.name(path)}: {getattr(error, 'strerror', None) or error}")
-            continue
+    with Attributor(run, max_pixels, max_seconds) as attributor:
+        answers = Answers(attributor, as_table)
+        if map_dir is not None and not _is_folder(map_dir):
+            map_dir, answers.unmapped = None, 1
         if as_table:
-            table.writerow(row(path, answer))
-        else:
-            streams.say(sentences(path, answer, attributor.expertise.labels, drawn))
+            answers.write(COLUMNS)
+        for ready in _opened(attributor, list(pictures(arguments)), map_dir is not None):
+            answers.give(ready, map_dir)
+    if answers.unreadable:
+        streams.complain(f"{answers.unreadable} of the files could not be read.")
+    return answers.unreadable + answers.unmapped
+
+
+Ready = list[tuple[Path, "Picture | Exception"]]
+
+
+def _opened(attributor: Attributor, listed: Sequence[tuple[Path, str]], whole: bool) -> Iterator[Ready]:
+    """The pictures in their order, as many at once as fill a step of the network; whole ones come one by one."""
+    opened = attributor.open_all((str(path) for path, fault in listed if not fault), whole)
+    ready: Ready = []
+    records = 0
+    for path, fault in listed:
+        found = OSError(fault) if fault else next(opened)
+        ready.append((path, found))
+        records += 0 if isinstance(found, Exception) else len(found.examples)
+        if whole or records >= RECORDS:
+            yield ready
+            ready, records = [], 0
+    if ready:
+        yield ready
+
+
+class Answers:
+    """Writes answers, and counts what could not be answered.
+
+    Attributes:
+      unreadable: files that are no sound pictures, or cannot be read.
+      unmapped: pictures, or all, of which no map could be drawn.
+    """
+
+    def __init__(self, attributor: Attributor, as_table: bool) -> None:
+        self.unreadable = self.unmapped = 0
+        self._attributor, self._as_table = attributor, as_table
+        self._table = csv.writer(sys.stdout, lineterminator="\n")
+
+    def write(self, cells: Sequence[str]) -> None:
+        """A line of the table."""
+        self._table.writerow(cells)
+
+    def give(self, ready: Ready, map_dir: Path | None) -> None:
+        """Answers some pictures, in order."""
+        sound = [found for _, found in ready if not isinstance(found, Exception)]
+        answers = iter(self._attributor.attribute_all(sound) if sound else [])
+        for path, found in ready:
+            if isinstance(found, OSError | ImageError):
+                self.unreadable += 1
+                streams.complain(f"{streams.name(path)}: {getattr(found, 'strerror', None) or found}")
+            elif isinstance(found, Exception):
+                raise found
+            else:
+                self._answer(path, found, next(answers), map_dir)
         sys.stdout.flush()
+
+    def _answer(self, path: Path, picture: Picture, answer: Attribution, map_dir: Path | None) -> None:
+        drawn, no_map = draw_map(self._attributor, picture, path, map_dir) if map_dir else (None, "")
+        if self._as_table:
+            self.write(row(path, answer))
+        else:
+            streams.say(sentences(path, answer, self._attributor.expertise.labels, drawn))
         if no_map:
-            unmapped += 1
+            self.unmapped += 1
             streams.complain(f"{streams.name(path)}: answered, without a map. {no_map}")
-    if unreadable:
-        streams.complain(f"{unreadable} of the files could not be read.")
-    return unreadable + unmapped
 
 
 def _is_folder(map_dir: Path) -> bool:
@@ -183,13 +238,16 @@ def main(argv: list[str] | None = None) -> None:
     flags.DEFINE_string("run_dir", None, "The run to ask.", required=True)
     flags.DEFINE_string("map", None, "Folder for maps: a PNG per picture, tinted by the artist each region speaks for.")
     flags.DEFINE_integer("max_pixels", None, MAX_PIXELS_HELP, lower_bound=1)
+    flags.DEFINE_float("max_seconds", MAX_SECONDS, MAX_SECONDS_HELP, lower_bound=0.001)
 
     def run(arguments: list[str]) -> int:
         if len(arguments) < 2:
             raise app.UsageError("Expected pictures or folders: python -m trainer.predict --run_dir=RUN FILE_OR_FOLDER")
         map_dir = Path(flags.FLAGS.map) if flags.FLAGS.map else None
         streams.pass_paths()
-        return int(predict(RunFolder(flags.FLAGS.run_dir), arguments[1:], map_dir, flags.FLAGS.max_pixels) > 0)
+        given = flags.FLAGS
+        lacking = predict(RunFolder(given.run_dir), arguments[1:], map_dir, given.max_pixels, given.max_seconds)
+        return int(lacking > 0)
 
     app.run(run, argv)
 

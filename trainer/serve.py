@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import sys
+from typing import TYPE_CHECKING
 
+from pipeline.pictures.guard import MAX_SECONDS
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import complain, say
 from trainer.asking.server import UPLOAD_MIB, listen
-from trainer.run.expertise import MAX_PIXELS_HELP
+from trainer.run.expertise import MAX_PIXELS_HELP, MAX_SECONDS_HELP
 from trainer.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    import flask
 
 
 @command()
@@ -28,13 +33,17 @@ def main(argv: list[str] | None = None) -> None:
     flags.DEFINE_integer("port", 8000, "Port to listen on; 0 takes a free one.", lower_bound=0, upper_bound=65535)
     flags.DEFINE_integer("upload_mib", UPLOAD_MIB, "Larger uploads are refused.", lower_bound=1)
     flags.DEFINE_integer("max_pixels", None, MAX_PIXELS_HELP, lower_bound=1)
+    flags.DEFINE_float("max_seconds", MAX_SECONDS, MAX_SECONDS_HELP, lower_bound=0.001)
 
     def run(_: list[str]) -> None:
         from trainer.asking.attributor import Attributor  # here: --help and a wrong flag answer before TensorFlow loads
         from trainer.asking.page import make_app
 
         asked, host, port = RunFolder(flags.FLAGS.run_dir), flags.FLAGS.host, flags.FLAGS.port
-        page = make_app(Attributor(asked, flags.FLAGS.max_pixels), asked.name, host, flags.FLAGS.upload_mib)
+        with Attributor(asked, flags.FLAGS.max_pixels, flags.FLAGS.max_seconds) as attributor:
+            serve(make_app(attributor, asked.name, host, flags.FLAGS.upload_mib), host, port)
+
+    def serve(page: flask.Flask, host: str, port: int) -> None:
         server = listen(host, port, page)
         if not is_loopback(server.effective_host):
             complain(

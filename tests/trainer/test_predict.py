@@ -30,8 +30,9 @@ from tests import runs
 from tests.end_to_end import builds
 from trainer import predict
 from trainer.asking import maps
-from trainer.asking.attributor import Attributor, open_picture, records_of
+from trainer.asking.attributor import Attributor, parse
 from trainer.asking.maps import Region
+from trainer.asking.opening import open_picture
 from trainer.judging.calibration import calibrated
 from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
@@ -61,7 +62,7 @@ def assert_same_records(dataset: Path) -> int:
     expertise = expertise_of(Dataset.open(dataset).contract)
     rows = pd.DataFrame(Dataset.open(dataset).planned()).set_index("painting_id")
     made = {
-        name: records_of(open_picture(Path(path).read_bytes(), expertise), expertise)
+        name: parse(open_picture(Path(path).read_bytes(), expertise, False).examples, expertise)
         for name, path in rows["path"].items()
     }
     seen = 0
@@ -372,8 +373,39 @@ def test_a_run_on_whole_paintings_draws_maps_of_places(judged_run: Path, odd_fol
     asked = Attributor(RunFolder(run_dir))
     picture = asked.open((odd_folder / "whole.jpg").read_bytes())
     regions = asked.regions(picture)
-    assert max(region.box[2] for region in regions) == pytest.approx(picture.painting.width)
-    assert max(region.box[3] for region in regions) == pytest.approx(picture.painting.height)
+    assert max(region.box[2] for region in regions) == pytest.approx(picture.whole.width)
+    assert max(region.box[3] for region in regions) == pytest.approx(picture.whole.height)
     assert all(region.probabilities.sum() == pytest.approx(1) for region in regions)
     assert predict.predict(RunFolder(run_dir), [str(odd_folder / "whole.jpg")], tmp_path / "maps") == 0
     assert len(list((tmp_path / "maps").iterdir())) == 1
+
+
+@pytest.fixture(scope="module")
+def slow_picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second and more of decoding."""
+    path = tmp_path_factory.mktemp("slow") / "slow.png"
+    Image.new("RGB", (8000, 8000)).save(path, compress_level=1)
+    return path
+
+
+def test_a_picture_that_takes_too_long_costs_no_other_its_answer(
+    judged_run: Path, odd_folder: Path, slow_picture: Path, capsys: pytest.CaptureFixture[str]
+):
+    asked = [str(odd_folder / "whole.jpg"), str(slow_picture), str(odd_folder / "whole.jpg")]
+    assert predict.predict(RunFolder(judged_run), asked, None, max_seconds=0.3) == 1
+    said = capsys.readouterr()
+    assert [line.split(",")[0] for line in said.out.splitlines()[1:]] == [asked[0], asked[2]]
+    assert "slow.png: took too long" in said.err
+    assert "1 of the files could not be read" in said.err
+
+
+def test_answers_come_in_the_order_of_the_pictures_and_are_those_of_single_questions(
+    judged_run: Path, paintings: pd.DataFrame, attributor: Attributor
+):
+    paths = paintings["path"].tolist()[:40]
+    opened = list(attributor.open_all(paths, whole=False))
+    together = attributor.attribute_all(opened)
+    for path, answer in zip(paths[::13], together[::13], strict=True):
+        alone = attributor.attribute(attributor.open(Path(path).read_bytes()))
+        assert answer.artist == alone.artist
+        assert answer.probability == pytest.approx(alone.probability, abs=1e-5)

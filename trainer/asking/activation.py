@@ -26,7 +26,7 @@ class ActivationMaps:
             embedding, dense = model.get_layer("embedding"), model.get_layer("logits")
             joins = isinstance(embedding, keras.layers.Concatenate)
             pools = [tensor._keras_history.operation for tensor in embedding.input] if joins else [embedding]
-            self._maps = keras.Model(model.inputs, {f"{number}": pool.input for number, pool in enumerate(pools)})
+            self._maps = keras.Model(model.input, {f"{number}": pool.input for number, pool in enumerate(pools)})
             kernel, bias = (np.asarray(weight) for weight in dense.get_weights())
         except (ValueError, AttributeError) as error:
             raise RunError(

@@ -1,26 +1,29 @@
-"""Who painted this? One picture, asked of a finished run.
+"""Who painted this? Pictures, asked of a finished run.
 
 There is one way from a file to pixels: the builder's `images.decode` and `images.cut`, its encoding, and the trainer's
 `records.parse_batch`. A picture asked about goes through all of it, so that its crops are, bit by bit, the records
-that the builder would have made of it.
+that the builder would have made of it. Decoding is done in processes that a picture may end.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import softmax
 
 from pipeline.dataset.contract import Contract
-from pipeline.dataset.example import encode_example
-from pipeline.pictures.crops import Crop, cut, encode, window
-from pipeline.pictures.decode import Painting, decode
+from pipeline.pictures.guard import Limits, memory_for
+from pipeline.workers.guarded import GuardedPool
+from trainer.asking import opening
 from trainer.asking.activation import ActivationMaps
 from trainer.asking.maps import Region, windows
+from trainer.asking.opening import Picture
 from trainer.data.parse import parse_batch
 from trainer.judging import strangers
 from trainer.judging.calibration import calibrated
@@ -31,15 +34,8 @@ from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
 
 NAMED = 5  # artists named, and paintings shown as evidence
-_BATCH = 64  # windows of a map per step
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture and the digest of its file, which decides where its crops lie."""
-
-    painting: Painting
-    digest: str
+_BATCH = 64  # records per step
+_AHEAD = 4  # pictures that each process has opened before they are asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +68,96 @@ class Attribution:
 
 
 class Attributor:
-    """A run's model with all it takes to ask it about pictures.
+    """A run's model with all it takes to ask it about pictures; for `with`.
 
     Args:
       run: to ask.
       max_pixels: larger pictures are refused unopened; None: those larger than what the run was trained on could be.
+      max_seconds: of processor time to open a picture; what takes longer is refused.
 
     Raises:
       RunError: the run has not been trained and evaluated to its end.
     """
 
-    def __init__(self, run: RunFolder, max_pixels: int | None = None) -> None:
+    def __init__(self, run: RunFolder, max_pixels: int | None = None, max_seconds: float = Limits().seconds) -> None:
         self.expertise = run.expertise if max_pixels is None else replace(run.expertise, max_pixels=max_pixels)
-        self._references = References(run)
-        self._known = strangers.read(run)
-        self._model = load_model(run)
+        self._workers = os.cpu_count() or 1
+        self._processes = GuardedPool(self._workers, Limits(max_seconds, memory_for(self.expertise.max_pixels)))
+        try:
+            self._references = References(run)
+            self._known = strangers.read(run)
+            self._model = load_model(run)
+        except BaseException:
+            self._processes.shutdown(wait=False)
+            raise
         self._activation: ActivationMaps | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.shutdown(wait=False)
+
     def open(self, data: bytes) -> Picture:
-        """Decodes the bytes of a picture file. Raises ImageError with what is wrong with them."""
-        return open_picture(data, self.expertise)
+        """Opens the bytes of a picture file, whole. Raises ImageError with what is wrong with them."""
+        return self._processes.submit(opening.open_picture, data, self.expertise, True).result()
+
+    def open_all(self, paths: Iterable[str], whole: bool) -> Iterator[Picture | Exception]:
+        """Opens many files, in order, some ahead of the others.
+
+        Yields:
+          Of each, the picture; or the OSError or ImageError that says what is wrong with it.
+        """
+        waiting: deque[Future[Picture]] = deque()
+
+        def next_one() -> Picture | Exception:
+            try:
+                return waiting.popleft().result()
+            except Exception as error:
+                return error
+
+        ahead = self._workers * (1 if whole else _AHEAD)  # whole ones take memory
+        for path in paths:
+            waiting.append(self._processes.submit(opening.open_file, path, self.expertise, whole))
+            if len(waiting) > ahead:
+                yield next_one()
+        while waiting:
+            yield next_one()
 
     def attribute(self, picture: Picture) -> Attribution:
         """Names the likeliest artists of a picture, and the training paintings that are most like it."""
-        (batch,) = predicted(self._model, [records_of(picture, self.expertise)])
-        pooled, embedding = pool(batch["scores"]), batch["embedding"].mean(axis=0)
+        return self.attribute_all([picture])[0]
+
+    def attribute_all(self, pictures: Sequence[Picture]) -> list[Attribution]:
+        """The same of several pictures, whose records pass the network together."""
+        found = list(self._predicted([example for picture in pictures for example in picture.examples]))
+        scores = np.concatenate([batch["scores"] for batch in found])
+        embeddings = np.concatenate([batch["embedding"] for batch in found])
+        ends = np.cumsum([len(picture.examples) for picture in pictures])[:-1]
+        return [
+            self._attribution(picture, pool(some), embedding.mean(axis=0))
+            for picture, some, embedding in zip(
+                pictures, np.split(scores, ends), np.split(embeddings, ends), strict=True
+            )
+        ]
+
+    def _attribution(self, picture: Picture, pooled: np.ndarray, embedding: np.ndarray) -> Attribution:
         probabilities = calibrated(pooled, self.expertise.temperature)
         likeliest = np.argsort(-probabilities, kind="stable")[:NAMED]
-        nearest = self._references.nearest(embedding, NAMED)
         known = self._known
         familiarity = float(known.familiarity(pooled[None], embedding[None])[0]) if known else 0.0
         return Attribution(
             ranked=tuple((self.expertise.labels[label], float(probabilities[label])) for label in likeliest),
             unsure=self.expertise.is_unsure(float(probabilities.max())),
             stranger=known.is_stranger(familiarity) if known else None,
-            nearest=tuple(nearest),
+            nearest=tuple(self._references.nearest(embedding, NAMED)),
             trained_on=picture.digest[:16] in self._references,
         )
+
+    def _predicted(self, examples: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+        """Scores and embeddings of records, `_BATCH` at once."""
+        groups = (examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH))
+        yield from predicted(self._model, (parse(group, self.expertise) for group in groups))
 
     def regions(self, picture: Picture) -> list[Region]:
         """What parts of the whole picture say, for a map: of many overlapping windows, or of the places of a feature
@@ -120,11 +169,10 @@ class Attributor:
         scheme = self.expertise.scheme
         if not scheme.shows_parts:
             return self._places(picture)
-        boxes = windows(picture.painting.width, picture.painting.height, scheme.size)
-        groups = (boxes[start : start + _BATCH] for start in range(0, len(boxes), _BATCH))
-        parsed = (_parsed(picture, self.expertise, _cut_at(picture.painting, group, scheme.size)) for group in groups)
+        whole = picture.whole
+        boxes = windows(whole.width, whole.height, scheme.size)
         found = []
-        for batch in predicted(self._model, parsed):
+        for batch in self._predicted(opening.examples_at(picture, boxes, self.expertise)):
             probabilities = calibrated(batch["scores"], self.expertise.temperature)
             found += [
                 Region(tuple(box), row) for box, row in zip(batch["crop_box"].tolist(), probabilities, strict=True)
@@ -133,10 +181,10 @@ class Attributor:
 
     def _places(self, picture: Picture) -> list[Region]:
         maps = self._activation = self._activation or ActivationMaps(self._model)
-        (record,) = records_of(picture, self.expertise)["image"]
+        (record,) = parse(picture.examples, self.expertise)["image"]
         said = calibrated(softmax(maps(record), axis=-1), self.expertise.temperature)
         rows, columns = said.shape[:2]
-        high, wide = picture.painting.height / rows, picture.painting.width / columns
+        high, wide = picture.whole.height / rows, picture.whole.width / columns
         return [
             Region((column * wide, row * high, (column + 1) * wide, (row + 1) * high), said[row, column])
             for row in range(rows)
@@ -144,33 +192,11 @@ class Attributor:
         ]
 
 
-def open_picture(data: bytes, expertise: Expertise) -> Picture:
-    """Decodes a picture as the builder did. Raises ImageError with what is wrong with its bytes."""
-    painting = decode(data, max_pixels=expertise.max_pixels, at_least=expertise.scheme.resolution)
-    return Picture(painting, hashlib.sha256(data).hexdigest())
-
-
-def records_of(picture: Picture, expertise: Expertise) -> dict[str, Any]:
-    """The records the builder would make of a picture, as `records.parse_batch` gives them, in numpy; label is 0."""
-    return _parsed(picture, expertise, cut(picture.painting, expertise.scheme, expertise.seed, picture.digest))
-
-
-def _parsed(picture: Picture, expertise: Expertise, crops: Iterable[Crop]) -> dict[str, Any]:
+def parse(examples: Sequence[bytes], expertise: Expertise) -> dict[str, Any]:
+    """Records as `records.parse_batch` gives them, in numpy."""
     import tensorflow as tf
 
-    size = (picture.painting.width, picture.painting.height)
     contract = Contract(
         expertise.scheme, expertise.encoding, expertise.artists, {}, expertise.fingerprint, expertise.seed
     )
-    serialized = [
-        encode_example(encode(crop.pixels, expertise.encoding), 0, picture.digest[:16], crop.index, crop.box, size)
-        for crop in crops
-    ]
-    return {name: value.numpy() for name, value in parse_batch(tf.constant(serialized), contract).items()}
-
-
-def _cut_at(painting: Painting, boxes: list[tuple[int, int, int, int]], size: int) -> Iterator[Crop]:
-    """Crops at places of one's own choosing."""
-    for index, box in enumerate(boxes):
-        place = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-        yield Crop(index, place, window(painting, place, size))
+    return {name: value.numpy() for name, value in parse_batch(tf.constant(list(examples)), contract).items()}

@@ -22,6 +22,7 @@ from pipeline.pages.html import data_uri
 from pipeline.pictures.fault import ImageError
 from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
+from trainer.asking.opening import Picture
 from trainer.asking.server import UPLOAD_MIB
 from trainer.errors import RunError
 from trainer.judging.references import Reference
@@ -68,17 +69,17 @@ class _Request(flask.Request):
         return io.BytesIO()
 
 
-def answer(attributor: Attributor, data: bytes) -> Answer:
-    """Asks a run about the bytes of an upload. Raises ImageError."""
-    picture = attributor.open(data)
+def answer(attributor: Attributor, picture: Picture) -> Answer:
+    """Asks a run about a picture that is opened whole."""
+    whole = picture.whole.image
     attribution = attributor.attribute(picture)
     drawn = ""
     with suppress(RunError):  # of a network that somebody else built
-        page = maps.draw(picture.painting.image, attributor.regions(picture), attributor.expertise.labels)
+        page = maps.draw(whole, attributor.regions(picture), attributor.expertise.labels)
         drawn = data_uri(page, SHOWN, QUALITY)
     return Answer(
         attribution,
-        data_uri(picture.painting.image, SHOWN, QUALITY),
+        data_uri(whole, SHOWN, QUALITY),
         drawn,
         tuple((near, _seen(near, attributor.expertise)) for near in attribution.nearest),
     )
@@ -136,8 +137,9 @@ def make_app(attributor: Attributor, name: str, host: str = "127.0.0.1", upload_
         if not places.acquire(blocking=False):
             return page(fault="Too many pictures are waiting. Try again in a minute."), 503, {"Retry-After": "60"}
         try:
+            picture = attributor.open(data)  # not within the lock: one that takes its time keeps nobody waiting
             with one_at_a_time:
-                return page(answer(attributor, data))
+                return page(answer(attributor, picture))
         except ImageError as error:
             return page(fault=f"This is not a picture that can be read: {error}."), 422
         finally:

@@ -11,6 +11,7 @@ from pipeline.dataset.contract import Artist, Encoding
 from pipeline.dataset.schemes import Scheme, parse_scheme
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 
+MAX_SECONDS_HELP = "Refuse a picture whose opening takes more processor time than this."
 MAX_PIXELS_HELP = (
     "Refuse larger pictures unopened; one takes 3 bytes of memory for each pixel. Default: what the run's dataset was "
     "built with."

@@ -20,7 +20,7 @@ def test_what_places_say_is_in_the_mean_what_the_network_says(backbone: str, siz
     network = models.build(Design(backbone, size, size, 4, 0.3, grayscale=False, stages=stages))
     picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), np.uint8)
     said = ActivationMaps(network.model)(picture)
-    logits = keras.Model(network.model.inputs, network.model.get_layer("logits").output)(picture[None])
+    logits = keras.Model(network.model.input, network.model.get_layer("logits").output)(picture[None])
     assert said.shape[0] > 1
     np.testing.assert_allclose(said.mean(axis=(0, 1)), np.asarray(logits)[0], rtol=1e-3, atol=1e-4)
 

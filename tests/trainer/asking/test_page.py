@@ -237,3 +237,14 @@ def test_the_page_works_without_scripts(address: str, training_file: Path, tmp_p
         page.find_element("css selector", "button.ask").click()
         wait = WebDriverWait(page, 60, ignored_exceptions=[StaleElementReferenceException])  # one page goes, one comes
         assert wait.until(lambda page: "The nearest training paintings" in page.find_element("id", "answer").text)
+
+
+def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_answered(judged_run: Path, training_file: Path):
+    slow = io.BytesIO()
+    Image.new("RGB", (8000, 8000)).save(slow, "PNG", compress_level=1)
+    with Attributor(RunFolder(judged_run), max_seconds=0.3) as limited:
+        app = make_app(limited, "small", upload_mib=8)
+        response = upload(app, slow.getvalue(), "slow.png")
+        assert response.status_code == 422
+        assert "took too long" in response.text
+        assert upload(app, training_file.read_bytes()).status_code == 200
