@@ -132,7 +132,7 @@ def _load_tflite(path: Path) -> Scores:
         interpreter.allocate_tensors()
         interpreter.set_tensor(into, crops)
         interpreter.invoke()
-        return interpreter.get_tensor(out)
+        return np.asarray(interpreter.get_tensor(out))
 
     return scores
 
@@ -144,7 +144,8 @@ def _write_keras(model: keras.Model, path: Path) -> None:
 def _load_keras(path: Path) -> Scores:
     import keras
 
-    return keras.models.load_model(path, compile=False).predict_on_batch
+    ask: Callable[[np.ndarray], np.ndarray] = keras.models.load_model(path, compile=False).predict_on_batch
+    return ask
 
 
 _FORMATS: dict[str, tuple[Callable[[keras.Model, Path], None], Callable[[Path], Scores]]] = {

@@ -13,4 +13,4 @@ def example(picture: np.ndarray, label: int) -> bytes:
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture.tobytes()])),
         "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
     }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return bytes(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())

@@ -51,7 +51,7 @@ def look_up(grid: NDArray[Any], size: Size, points: Floats) -> NDArray[Any]:
     rows, columns = grid.shape[:2]
     x = np.clip(points[..., 0] * (columns / size[0]), 0, columns - 1).astype(np.intp)
     y = np.clip(points[..., 1] * (rows / size[1]), 0, rows - 1).astype(np.intp)
-    return grid[y, x]
+    return np.asarray(grid[y, x])
 
 
 def trace(points: Floats, angle: Callable[[Floats], Floats], length: ArrayLike, stations: int = 4) -> Floats:
@@ -104,7 +104,7 @@ def dots(points: Floats, radius: ArrayLike, corners: int = 7) -> Floats:
     turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     circle = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
     radii = np.broadcast_to(np.asarray(radius), len(points))
-    return (points[:, None] + radii[:, None, None] * circle).astype(np.float32)
+    return np.asarray((points[:, None] + radii[:, None, None] * circle).astype(np.float32))
 
 
 class Canvas:
@@ -149,7 +149,7 @@ def stretch(image: Image.Image, size: Size) -> Floats:
 
 def luminance(picture: Floats) -> Floats:
     """Rec. 601 luma of pictures or colours, float32[...] of 0..255."""
-    return 0.299 * picture[..., 0] + 0.587 * picture[..., 1] + 0.114 * picture[..., 2]
+    return np.asarray(0.299 * picture[..., 0] + 0.587 * picture[..., 1] + 0.114 * picture[..., 2])
 
 
 # --- Grounds: what the paint lies on shows through. Each is float32[height, width] around 1, to multiply with ---------
@@ -160,7 +160,7 @@ def weave(rng: Generator, size: Size, period: float, depth: float) -> Floats:
     x, y = (np.arange(n, dtype=np.float32) * np.float32(np.pi / period) for n in size)
     warp = np.sin(x[None] + noise(rng, size, (30, 60)))
     weft = np.sin(y[:, None] + noise(rng, size, (60, 30)))
-    return 1 + np.float32(depth) * (warp * weft + 0.5 * noise(rng, size, 2))
+    return np.asarray(1 + np.float32(depth) * (warp * weft + 0.5 * noise(rng, size, 2)))
 
 
 def panel(rng: Generator, size: Size, depth: float) -> Floats:

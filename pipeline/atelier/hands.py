@@ -100,7 +100,7 @@ def glazes(rng: Generator, size: Size, colours: Floats) -> Floats:
     lamp = np.hypot(across[None] - rng.uniform(-0.4, 0.4), down[:, None] - rng.uniform(-0.5, 0.2))
     picture = picture * (0.25 + 0.85 * np.exp(-1.3 * lamp**2))[..., None]
     picture += 7 * noise(rng, size, (14, 40), 3)[..., None] + rng.normal(0, 2.2, (size[1], size[0], 1))
-    return picture * (panel(rng, size, 0.035) * cracks(rng, size, 28 * _scale(rng), 0.34))[..., None]
+    return np.asarray(picture * (panel(rng, size, 0.035) * cracks(rng, size, 28 * _scale(rng), 0.34))[..., None])
 
 
 def knife(rng: Generator, size: Size, colours: Floats) -> Floats:
@@ -162,7 +162,7 @@ def washes(rng: Generator, size: Size, colours: Floats) -> Floats:
         sheet *= 1 - deposit[..., None] * (1 - np.clip(tone * 0.95, 0.05, 1))
     granulation = paper(rng, size, 3.2 * scale, 0.12)
     shade = 1 - sheet.mean(axis=-1)
-    return 255 * sheet * (1 + (granulation - 1) * (0.25 + 1.5 * shade))[..., None]
+    return np.asarray(255 * sheet * (1 + (granulation - 1) * (0.25 + 1.5 * shade))[..., None])
 
 
 def facets(rng: Generator, size: Size, colours: Floats) -> Floats:

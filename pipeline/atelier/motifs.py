@@ -36,7 +36,7 @@ def palette(rng: Generator, name: str) -> Floats:
     grey = colours.mean(axis=1, keepdims=True)
     mixed = grey + (colours - grey) * rng.uniform(0.55, 1.25)
     mixed = mixed * rng.uniform(0.82, 1.15) * rng.normal(1, 0.06, (1, 3)) + rng.normal(0, 9, (6, 3))
-    return np.clip(mixed, 4, 251).astype(np.float32)
+    return np.asarray(np.clip(mixed, 4, 251).astype(np.float32))
 
 
 def _ink(colour: Floats) -> tuple[int, int, int]:

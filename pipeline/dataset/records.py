@@ -182,11 +182,11 @@ def _suspects(memory: np.ndarray, found: Index, contract: Contract) -> np.ndarra
     counts = np.array([contract.scheme.count(*size) for size in sizes.tolist()], float)
     sound &= (found.crop_indexes >= 0) & (found.crop_indexes < counts[of.reshape(-1)])
     if contract.encoding == "raw":
-        return ~(sound & (found.lengths == contract.scheme.size**2 * 3))
+        return np.asarray(~(sound & (found.lengths == contract.scheme.size**2 * 3)))
     for record in np.flatnonzero(sound).tolist():
         start = found.starts[record]
         sound[record] = not picture_fault(memory[start : start + found.lengths[record]].tobytes(), contract)
-    return ~sound
+    return np.asarray(~sound)
 
 
 def _are_ids(memory: np.ndarray, found: Index) -> np.ndarray:

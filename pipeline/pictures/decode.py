@@ -138,7 +138,7 @@ def _decode_jpeg(data: bytes, image: ImageFile.ImageFile, at_least: int | None, 
         pixels = simplejpeg.decode_jpeg(
             data, "GRAY" if gray else "RGB", min_height=-(-height // scale), min_width=-(-width // scale)
         )
-        return pixels[:, :, 0] if gray else pixels
+        return np.asarray(pixels[:, :, 0] if gray else pixels)
     except ValueError:
         return None
 

@@ -46,7 +46,8 @@ def read(path: str) -> bytes:
     if not is_remote(path):
         return Path(path).read_bytes()
     with _beam().open(path, "application/octet-stream", "uncompressed") as stream:
-        return stream.read()
+        content: bytes = stream.read()
+        return content
 
 
 def write(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:

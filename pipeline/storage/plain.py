@@ -38,7 +38,8 @@ def dump(value: Any, named: Named = ()) -> Any:
 def load(kind: type[T], value: Any, named: Named = ()) -> T:
     """The inverse of `dump` for a value of a type. Raises ValueError that says where it is of another one."""
     whole: Any = kind
-    return _reader(whole, named)(value)
+    found: T = _reader(whole, named)(value)
+    return found
 
 
 def to_json(value: Any, named: Named = ()) -> bytes:

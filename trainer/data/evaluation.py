@@ -140,7 +140,7 @@ def _pictures(dataset: Dataset, parts: list[_Part]) -> np.ndarray:
     if dataset.contract.encoding == "raw":
         return np.stack(stored).reshape(-1, size, size, 3)
     encoded = tf.constant([picture.tobytes() for picture in stored])
-    return decode_images(encoded, dataset.contract).numpy()
+    return np.asarray(decode_images(encoded, dataset.contract).numpy())
 
 
 def count_classes(dataset: Dataset) -> np.ndarray:

@@ -139,6 +139,7 @@ def _finisher(stream: Stream) -> Callable[[int, np.ndarray, np.ndarray], Batch]:
         targets = tf.convert_to_tensor(one_hot[labels])
         if raw and stream.augmentation == "none" and not stream.resized_crop:
             return pictures, targets
-        return decode_and_augment(tf.constant(number, tf.int64), pictures, targets)
+        made: Batch = decode_and_augment(tf.constant(number, tf.int64), pictures, targets)
+        return made
 
     return finish

@@ -29,7 +29,7 @@ UNSURE_RULE = (
 
 def calibrated(scores: np.ndarray, temperature: float) -> np.ndarray:
     """Scores float[..., artists] of sum 1 as probabilities float64[..., artists]; temperature 1 changes nothing."""
-    return softmax(np.log(np.maximum(np.asarray(scores, np.float64), SMALLEST)) / temperature, axis=-1)
+    return np.asarray(softmax(np.log(np.maximum(np.asarray(scores, np.float64), SMALLEST)) / temperature, axis=-1))
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -66,7 +66,7 @@ class Reliability:
 
 def bins_of(confidence: np.ndarray) -> np.ndarray:
     """The bin, 0 .. BINS - 1, of each confidence in 0..1; an upper edge belongs to the bin below it."""
-    return np.clip(np.ceil(np.asarray(confidence) * BINS).astype(int) - 1, 0, BINS - 1)
+    return np.asarray(np.clip(np.ceil(np.asarray(confidence) * BINS).astype(int) - 1, 0, BINS - 1))
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None) -> Reliability:

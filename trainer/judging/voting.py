@@ -40,7 +40,7 @@ def pool(scores: np.ndarray, pooling: str = "mean") -> np.ndarray:
         pooled = np.maximum(np.median(scores, axis=0), SMALLEST)
     else:
         raise ValueError(f"Expected a pooling of {', '.join(POOLINGS)}. Received {pooling!r}.")
-    return pooled / pooled.sum()
+    return np.asarray(pooled / pooled.sum())
 
 
 def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
       scikit-learn's top-k would count such ties as hits.
     """
     own = np.take_along_axis(scores, labels[:, None], axis=1)
-    return (scores >= own).sum(axis=1) - 1
+    return np.asarray((scores >= own).sum(axis=1) - 1)
 
 
 def surprise(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

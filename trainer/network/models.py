@@ -127,7 +127,8 @@ class Network:
 
     def trainable(self, head_only: bool) -> list[keras.Variable]:
         """The variables to train: all, or those of the head."""
-        return self.head.trainable_variables if head_only else self.model.trainable_variables
+        chosen: list[keras.Variable] = self.head.trainable_variables if head_only else self.model.trainable_variables
+        return chosen
 
 
 def build(design: Design, policy: str = "float32") -> Network:

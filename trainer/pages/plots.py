@@ -159,7 +159,7 @@ def reliability_diagram(calibration: dict[str, Any]) -> Markup:
 
 
 def _most(calibration: dict[str, Any]) -> int:
-    return max(row["paintings"] for row in calibration["after"]["bins"])
+    return int(max(row["paintings"] for row in calibration["after"]["bins"]))
 
 
 def confusion_matrix(confusion: dict[str, Any], artists: Sequence[str], movements: Sequence[str]) -> Markup:

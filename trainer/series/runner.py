@@ -250,4 +250,4 @@ def part(experiment: Experiment, ended: bool) -> forecast.Part:
 
 def seconds_trained(run: RunFolder) -> float:
     """What the epochs of a run have taken so far."""
-    return sum(line["seconds"] for line in run.read_history())
+    return float(sum(line["seconds"] for line in run.read_history()))

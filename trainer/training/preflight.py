@@ -135,8 +135,8 @@ def available_host() -> int:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
     except OSError:
-        return free
-    return free if limit == "max" else min(free, int(limit) - used)
+        return int(free)
+    return int(free if limit == "max" else min(free, int(limit) - used))
 
 
 def available_device() -> int | None:
@@ -145,4 +145,4 @@ def available_device() -> int | None:
 
     if not tf.config.list_logical_devices("GPU"):
         return None
-    return min(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU")
+    return int(min(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))

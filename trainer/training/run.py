@@ -211,14 +211,16 @@ def _class_totals(config: Config, folder: RunFolder, stream: Stream) -> np.ndarr
     """int64[classes] training records, where the objective needs them."""
     if config.class_balance not in ("weights", "logit_adjust"):
         return None
-    return _class_counts(folder, stream.dataset).sum(axis=0)
+    totals: np.ndarray = _class_counts(folder, stream.dataset).sum(axis=0)
+    return totals
 
 
 def _class_counts(folder: RunFolder, dataset: Dataset) -> np.ndarray:
     """`evaluation.count_classes`, counted once: a resumed run must not read the dataset before its first step."""
     path = folder.class_counts(dataset.contract)
     with contextlib.suppress(OSError, ValueError, EOFError):
-        return np.load(path)
+        held: np.ndarray = np.load(path)
+        return held
     counts = count_classes(dataset)
     with files.stream(path) as stream:
         np.save(stream, counts)
