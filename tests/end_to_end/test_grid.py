@@ -1,19 +1,18 @@
 """A scheme that is one file goes all the way: paintings of many sizes, each with as many windows as it holds."""
 
-import json
-import subprocess
-import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from absl.flags import FlagValues
 from PIL import Image
 
 from pipeline.dataset.dataset import Dataset
 from pipeline.verify import verify
 from tests.end_to_end import builds
-from trainer.judging.predictions import count_crops
+from trainer import main
+from trainer.config import define_flags
+from trainer.judging.predictions import read_paintings
 from trainer.run.folder import RunFolder
 
 SIZES = ((32, 32), (64, 33), (97, 70), (20, 50))
@@ -34,13 +33,6 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(module: str, *arguments: object) -> str:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(command, cwd=builds.ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_a_grid_is_built_verified_learned_from_judged_and_mapped(gallery: Path, tmp_path: Path):
     printed = builds.build(gallery, tmp_path / "datasets", "--grid=32", "--workers=1")
     dataset = Dataset.open(tmp_path / "datasets" / "grid32")
@@ -52,17 +44,17 @@ def test_a_grid_is_built_verified_learned_from_judged_and_mapped(gallery: Path, 
     assert list(verify(dataset)) == []
 
     folder = tmp_path / "run"
+    given = FlagValues()
+    define_flags(given)
     flags = ("--backbone=ResNet8", "--epochs=1", "--batch_size=8", "--warmup=0", "--augment=none", "--shuffle_mib=4")
-    run("trainer.main", f"--dataset_dir={dataset.folder}", f"--run_dir={folder}", *flags)
+    given(["train", f"--dataset_dir={dataset.folder}", f"--run_dir={folder}", *flags])
+    main.run(main.config_from_flags(given))
     judged = RunFolder(folder)
-    wanted = Counter({row["painting_id"]: row["records"] for row in rows if row["split"] == "test"})
-    assert count_crops(judged, "test") == wanted
-    results = json.loads(judged.results.read_text())
-    assert results["dataset"]["records"]["test"] == wanted.total()
+    wanted = {row["painting_id"]: row["records"] for row in rows if row["split"] == "test"}
+    tested = read_paintings(judged, "test")
+    assert dict(zip(tested.ids, tested.crops.tolist(), strict=True)) == wanted
+    results = judged.read_results()
+    assert results["dataset"]["records"]["test"] == sum(wanted.values())
     assert results["dataset"]["paintings"]["test"] == len(wanted)
     assert judged.report.is_file()
-    assert "test" in run("trainer.evaluate", f"--run_dir={folder}", "--split=test")
-
-    picture = gallery / "Ada" / "2.png"
-    assert "Ada" in run("trainer.predict", f"--run_dir={folder}", f"--map={tmp_path / 'maps'}", picture)
-    assert [path.suffix for path in (tmp_path / "maps").iterdir()] == [".png"]
+    # Voting and maps of such a run: tests/trainer/test_grid.py.
