@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
+from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
 from trainer.errors import RunError
@@ -55,18 +56,22 @@ def main(argv: list[str] | None = None) -> None:
     def judge(_: list[str]) -> None:
         run = RunFolder(flags.FLAGS.run_dir)
         dataset = Dataset.open(flags.FLAGS.dataset_dir or run.dataset_dir)
+        if flags.FLAGS.split:
+            say(table(evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size), flags.FLAGS.split))
+            return
+        with exclusive(run.path, "A trainer.main", "--run_dir"):
+            write(run, dataset)
+
+    def write(run: RunFolder, dataset: Dataset) -> None:
         if flags.FLAGS.folds:
             found = cross_validate(run, dataset, flags.FLAGS.folds)
             write_report(run)
             say(folds_table(found))
             return
-        if flags.FLAGS.split:
-            results = evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size)
-        else:
-            source = by_model(run, dataset, flags.FLAGS.batch_size)
-            results = evaluate_run(run, dataset, source, _throughput(run))
-            write_report(run)
-        say(table(results, flags.FLAGS.split or "test"))
+        source = by_model(run, dataset, flags.FLAGS.batch_size)
+        results = evaluate_run(run, dataset, source, _throughput(run))
+        write_report(run)
+        say(table(results, "test"))
 
     app.run(judge, argv)
 

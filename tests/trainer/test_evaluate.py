@@ -21,7 +21,7 @@ from pipeline.dataset.contract import Artist
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DamagedShardError, DatasetError
 from tests import runs
-from trainer.judging import calibration, predictions, scores
+from trainer.judging import predictions, scores
 from trainer.judging.confusion import confusion, order_by_movement
 from trainer.judging.evaluation import evaluate_split
 from trainer.judging.intervals import interval, mcnemar, resampled_sums, share_interval
@@ -155,6 +155,18 @@ def test_an_unfinished_run_is_refused_with_what_to_do(tmp_path: Path, judged_dat
 def test_what_was_kept_of_a_split_reads_back_as_it_was(judged_run: Path, results: dict):
     kept = predictions.read_paintings(RunFolder(judged_run), "test")
     assert scores.split_scores(kept, RunFolder(judged_run).expertise.labels) == results["test"]
+
+
+@pytest.mark.parametrize("harm", ["cut", "text", "other columns"])
+def test_damaged_predictions_are_named_with_what_to_do(harm: str, judged_run: Path, tmp_path: Path):
+    path = tmp_path / "predictions.parquet"
+    data = (judged_run / "predictions.parquet").read_bytes()
+    if harm == "other columns":
+        pd.DataFrame({"split": ["test"], "scores": [0.5]}).to_parquet(path)
+    else:
+        path.write_bytes(data[: len(data) // 2] if harm == "cut" else b"a,b\n1,2\n")
+    with pytest.raises(RunError, match=r"predictions\.parquet is damaged.*trainer\.evaluate"):
+        predictions.read_paintings(RunFolder(tmp_path), "test")
 
 
 def test_references_are_the_training_paintings_and_nearest_to_themselves(judged_run: Path, judged_dataset: Path):
@@ -325,50 +337,6 @@ def test_one_painting_is_enough_for_numbers_that_are_json():
         "artist": "a", "support": 0, "precision": None, "recall": None, "f1": None,
         "intervals": {"precision": None, "recall": None, "f1": None},
     }  # fmt: skip
-
-
-# --- Calibration ---
-
-
-def test_temperature_undoes_overconfidence():
-    generator = np.random.default_rng(0)
-    honest = generator.dirichlet(np.full(4, 0.6), size=4000)
-    labels = np.array([generator.choice(4, p=row) for row in honest])
-    boastful = calibration.calibrated(honest, 0.4)
-    temperature = calibration.fit_temperature(boastful, labels)
-    assert temperature == pytest.approx(2.5, rel=0.08)
-    judged = calibration.judge(boastful, labels, temperature, None, [str(row) for row in range(len(labels))])
-    assert judged["after"]["expected_calibration_error"] < 0.03 < judged["before"]["expected_calibration_error"]
-    assert judged["after"]["loss"] < judged["before"]["loss"]
-    assert (calibration.calibrated(boastful, 3.0).argmax(1) == boastful.argmax(1)).all()
-
-
-def test_expected_calibration_error_of_known_bins():
-    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
-    right = np.array([True, True, True, False, True, False])
-    curve = calibration.reliability(confidence, right)
-    assert curve.error == pytest.approx((4 * abs(0.95 - 0.75) + 2 * abs(0.55 - 0.5)) / 6)
-    assert curve.count.sum() == 6
-    assert calibration.bins_of(np.array([0.0, 0.1, 0.1001, 1.0])).tolist() == [0, 0, 1, 9]
-
-
-def test_threshold_answers_as_many_as_the_target_allows():
-    confidence = np.linspace(1, 0.01, 100)
-    right = np.ones(100, bool)
-    right[50:] = False
-    threshold = calibration.unsure_threshold(confidence, right)
-    answered = confidence >= threshold
-    assert right[answered].mean() >= 0.9
-    assert answered.sum() == 55  # 50 of 55 are right; 50 of 56 would be below nine in ten
-    assert calibration.unsure_threshold(confidence, np.zeros(100, bool)) is None
-    assert calibration.unsure_threshold(confidence[:9], np.ones(9, bool)) is None
-    assert calibration.unsure_threshold(np.full(20, 0.5), np.arange(20) < 10) is None  # equal: all or none
-
-
-def test_a_model_without_threshold_answers_nothing():
-    judged = calibration.judge(np.eye(3)[[0, 1, 2]], np.array([0, 1, 2]), 1.0, None, list("abc"))
-    assert judged["unsure"]["coverage"] == 0
-    assert judged["unsure"]["accuracy"] is None
 
 
 # --- Confusion ---

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.storage import files
+from trainer.errors import RunError
 from trainer.judging.voting import Paintings, gather
 from trainer.run.folder import RunFolder
 
@@ -107,10 +108,27 @@ def read_paintings(run: RunFolder, split: str) -> Paintings:
 
 
 def _groups(run: RunFolder, split: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    with pq.ParquetFile(run.require(run.predictions)) as file:
-        for group in range(file.num_row_groups):
-            if file.metadata.row_group(group).column(0).statistics.min == split:
-                yield file.read_row_group(group, columns)
+    path = run.require(run.predictions)
+    try:
+        with pq.ParquetFile(path) as file:
+            _check(file.schema_arrow)
+            for group in range(file.num_row_groups):
+                if file.metadata.row_group(group).column(0).statistics.min == split:
+                    yield file.read_row_group(group, columns)
+    except (OSError, pa.ArrowException, ValueError, AttributeError) as error:
+        raise RunError(f"{path} is damaged, or is not what a run writes ({error}). {run.remake}") from error
+
+
+def _check(found: pa.Schema) -> None:
+    """Raises ValueError for other columns than a run writes; only older runs lack works."""
+    scores: Any = found.field("scores").type if "scores" in found.names else pa.null()
+    if not pa.types.is_fixed_size_list(scores):
+        raise ValueError("it has no column of scores")
+    for field in _schema(scores.list_size):
+        if field.name == _WORK and _WORK not in found.names:
+            continue
+        if field.name not in found.names or found.field(field.name).type != field.type:
+            raise ValueError(f"its column {field.name} is missing, or of another type")
 
 
 def _columns(table: pa.Table) -> Iterator[tuple[pa.Field, pa.Array]]:
