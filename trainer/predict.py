@@ -152,11 +152,16 @@ def predict(
             map_dir, answers.unmapped = None, 1
         if as_table:
             answers.write(COLUMNS)
-        for ready in _opened(attributor, list(pictures(arguments)), map_dir is not None):
-            answers.give(ready, map_dir)
+        answer_all(answers, list(pictures(arguments)), map_dir)
     if answers.unreadable:
         streams.complain(f"{answers.unreadable} of the files could not be read.")
     return answers.unreadable + answers.unmapped
+
+
+def answer_all(answers: Answers, listed: Sequence[tuple[Path, str]], map_dir: Path | None) -> None:
+    """Opens and answers what `pictures` has listed."""
+    for ready in _opened(answers.attributor, listed, map_dir is not None):
+        answers.give(ready, map_dir)
 
 
 Ready = list[tuple[Path, "Picture | Exception"]]
@@ -182,13 +187,14 @@ class Answers:
     """Writes answers, and counts what could not be answered.
 
     Attributes:
+      attributor: whom it asks.
       unreadable: files that are no sound pictures, or cannot be read.
       unmapped: pictures, or all, of which no map could be drawn.
     """
 
     def __init__(self, attributor: Attributor, as_table: bool) -> None:
         self.unreadable = self.unmapped = 0
-        self._attributor, self._as_table = attributor, as_table
+        self.attributor, self._as_table = attributor, as_table
         self._table = csv.writer(sys.stdout, lineterminator="\n")
 
     def write(self, cells: Sequence[str]) -> None:
@@ -198,7 +204,7 @@ class Answers:
     def give(self, ready: Ready, map_dir: Path | None) -> None:
         """Answers some pictures, in order."""
         sound = [found for _, found in ready if not isinstance(found, Exception)]
-        answers = iter(self._attributor.attribute_all(sound) if sound else [])
+        answers = iter(self.attributor.attribute_all(sound) if sound else [])
         for path, found in ready:
             if isinstance(found, OSError | ImageError):
                 self.unreadable += 1
@@ -210,11 +216,11 @@ class Answers:
         sys.stdout.flush()
 
     def _answer(self, path: Path, picture: Picture, answer: Attribution, map_dir: Path | None) -> None:
-        drawn, no_map = draw_map(self._attributor, picture, path, map_dir) if map_dir else (None, "")
+        drawn, no_map = draw_map(self.attributor, picture, path, map_dir) if map_dir else (None, "")
         if self._as_table:
             self.write(row(path, answer))
         else:
-            streams.say(sentences(path, answer, self._attributor.expertise.labels, drawn))
+            streams.say(sentences(path, answer, self.attributor.expertise.labels, drawn))
         if no_map:
             self.unmapped += 1
             streams.complain(f"{streams.name(path)}: answered, without a map. {no_map}")
