@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.dataset.contract import FORMAT, SPLITS, Artist, Encoding
 from pipeline.dataset.rejects import CONFLICT, LEAK, Reject
 from pipeline.dataset.schemes import Scheme
+from pipeline.pictures.photograph import Photograph
 from pipeline.survey import Row
 
 Dedup = Literal["near", "exact", "off"]
@@ -36,6 +37,7 @@ class Work:
       split: one of SPLITS.
       group: painting_id of the first of its near copies; its own where it has none.
       copies: paths of exact copies that were dropped.
+      photograph: what the file tells of itself.
     """
 
     painting_id: str
@@ -49,6 +51,7 @@ class Work:
     width: int
     height: int
     bytes: int
+    photograph: Photograph = Photograph()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def make_plan(
                 width=row.width,
                 height=row.height,
                 bytes=row.bytes,
+                photograph=row.photograph,
             )
         )
     return Plan(

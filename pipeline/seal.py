@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,7 @@ def _painting_rows(plan: Plan, target: Target, lost: set[str]) -> Iterator[Paint
                 width=work.width,
                 height=work.height,
                 bytes=work.bytes,
+                **asdict(work.photograph),
             )
 
 

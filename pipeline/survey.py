@@ -15,12 +15,13 @@ from typing import Any
 from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE, Reject
 from pipeline.errors import DatasetError
 from pipeline.gallery.find import Candidate
-from pipeline.pictures import guard, likeness
+from pipeline.pictures import guard, likeness, photograph
 from pipeline.pictures.decode import decode
 from pipeline.pictures.fault import ImageError
+from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
 
-FORMAT = 4  # of the rows that are kept
+FORMAT = 5  # of the rows that are kept
 BATCH = 32  # files a job looks at
 JOBS = "jobs"
 ROWS_FILE = "rows.jsonl"
@@ -36,6 +37,7 @@ class Row:
       hash: hex perceptual hash; "" for a reject.
       width, height: of the upright picture, in pixels; 0 for a reject.
       reason, detail: why it was rejected; "" for a painting.
+      photograph: what the file tells of itself.
     """
 
     path: str
@@ -50,6 +52,7 @@ class Row:
     height: int = 0
     reason: str = ""
     detail: str = ""
+    photograph: Photograph = Photograph()  # noqa: RUF009  # frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,14 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
         with guard.watching(candidate.path):
             painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
             hashed = likeness.perceptual_hash(painting.image)
+            facts = photograph.look(data, painting.pixels)
     except ImageError as error:
         return replace(row, reason=error.reason, detail=error.detail)
     except MemoryError:
         return replace(row, reason=OUT_OF_MEMORY, detail="looking at it asked for more memory than there is")
     except Exception as error:  # of one picture, in whatever library: it must not be the end of all others
         return replace(row, reason=DAMAGED, detail=f"{type(error).__name__}: {error}")
-    return replace(row, hash=hashed, width=painting.width, height=painting.height)
+    return replace(row, hash=hashed, width=painting.width, height=painting.height, photograph=facts)
 
 
 def survey_batch(job: str) -> dict[str, Any]:

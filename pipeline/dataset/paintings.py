@@ -28,6 +28,8 @@ class PaintingRow:
       records: how many it has; 0 where it could not be read when shards were written.
       group: painting_id of the first of its near copies; its own where it has none.
       copies: paths of exact copies that were left out.
+      compression, profile, exif, gray, border: of `pictures.photograph.Photograph`; datasets of earlier versions have
+        no such columns.
     """
 
     painting_id: str
@@ -43,13 +45,27 @@ class PaintingRow:
     width: int
     height: int
     bytes: int
+    compression: int = 0
+    profile: bool = False
+    exif: bool = False
+    gray: float = 0.0
+    border: int = 0
+
+
+PHOTOGRAPH = ("compression", "profile", "exif", "gray", "border")
 
 
 def schema() -> pa.Schema:
     """The columns of the table, in order; those of `PaintingRow`."""
     import pyarrow as pa
 
-    kinds = {"str": pa.string(), "int": pa.int32(), "tuple[str, ...]": pa.list_(pa.string())}
+    kinds = {
+        "str": pa.string(),
+        "int": pa.int32(),
+        "bool": pa.bool_(),
+        "float": pa.float32(),
+        "tuple[str, ...]": pa.list_(pa.string()),
+    }
     columns = [(field.name, kinds[str(field.type)]) for field in fields(PaintingRow)]
     return pa.schema([(name, pa.int64() if name == "bytes" else kind) for name, kind in columns])
 
@@ -73,7 +89,7 @@ def read_paintings(table: bytes, where: str, *columns: str) -> Iterator[dict[str
     Args:
       table: the file's content.
       where: its path, for messages.
-      columns: names of `PaintingRow`; none for all.
+      columns: names of `PaintingRow`; none for all. Those of `PHOTOGRAPH` are left out where the table lacks them.
 
     Raises:
       DatasetError: it is cut short, or has other columns than it should.
@@ -84,9 +100,12 @@ def read_paintings(table: bytes, where: str, *columns: str) -> Iterator[dict[str
     try:
         file = pq.ParquetFile(io.BytesIO(table))
         found = {field.name: field.type for field in file.schema_arrow}
-        if wrong := [field.name for field in schema() if found.get(field.name) != field.type]:
+        lacking = [name for name in PHOTOGRAPH if name not in found]
+        expected = [field for field in schema() if field.name not in lacking]
+        if wrong := [field.name for field in expected if found.get(field.name) != field.type]:
             raise DatasetError(f"{where} has no column {wrong[0]} as this version writes it. Build the dataset again.")
-        for batch in file.iter_batches(_BATCH, columns=list(columns) or None, use_threads=False):
+        wanted = [name for name in columns if name not in lacking]
+        for batch in file.iter_batches(_BATCH, columns=wanted or None, use_threads=False):
             if empty := [name for name in batch.schema.names if batch[name].null_count]:
                 raise DatasetError(f"{where} has an empty cell in its column {empty[0]}. Build the dataset again.")
             yield from batch.to_pylist()

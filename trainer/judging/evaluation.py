@@ -16,7 +16,7 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from trainer.data.requirements import check_dataset
 from trainer.errors import RunError
-from trainer.judging import calibration, scores, strangers
+from trainer.judging import calibration, photograph, scores, strangers
 from trainer.judging.confusion import confusion
 from trainer.judging.intervals import by_work, resampled_sums, share_interval
 from trainer.judging.predictions import Predictions
@@ -122,6 +122,7 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
     strangers.write(run, known)
     results = {
         **summarise(splits, expertise),
+        "photograph": photograph.judge(dataset, expertise.labels),
         "strangers": _turned_away(known, splits["test"], means["test"].of(splits["test"])),
         "flags": run.read_flags(),
         "dataset": {

@@ -15,6 +15,9 @@ def table(results: dict[str, Any], split: str) -> str:
         *_measures(painting, crop),
     ]
     lines += [f"{name:<20}{value:.3f}" for name, value in baseline.items()]
+    if split == "test" and (blind := results.get("photograph")):
+        seen = blind["painting"]
+        lines.append(f"{'photograph_top1':<20}{_estimate(seen['top1'], seen['intervals']['top1'])}")
     return "\n".join([*lines, "", *_artists(results[split]["artists"])])
 
 
