@@ -21,7 +21,7 @@ CLASS_BALANCES = ("none", "weights", "sampling", "logit_adjust")
 AUGMENTATIONS = ("none", "light", "strong")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 FEATURES = ("last", "stages")
-TRAINED = ("all", "head")
+TRAINED = ("all", "head", "head_then_all")
 STRATEGIES = ("none", "mirrored", "multiworker")
 
 ADAMW_DECAY = 0.05
@@ -127,8 +127,23 @@ class Config:
         "all",
         "all: every weight, epoch by epoch. head: the backbone stays as it was loaded; every record passes it once, "
         "without augmentation, and the last layer is fitted to what it gave, in seconds. The first thing to try with "
-        "pretrained weights, and the best that a CPU can do in minutes.",
+        "pretrained weights, and the best that a CPU can do in minutes. head_then_all: starts from such a head, and "
+        "trains the backbone with it, epoch by epoch, its BatchNorm at rest; on a GPU.",
         choices=TRAINED,
+    )
+    backbone_rate: float = flag(
+        1.0,
+        "Learning rate of the backbone, as a share of the head's. 0.1 with --train=head_then_all: pretrained weights "
+        "want to be nudged, not pushed.",
+        lower=0,
+        upper=1,
+    )
+    thaw: float = flag(
+        1.0,
+        "Share of the backbone's layers that learn, from the top; those below stay as they were loaded. Turn down with "
+        "few paintings, and where an epoch takes too long.",
+        lower=0,
+        upper=1,
     )
     # --- Training ---
     epochs: int = flag(
@@ -304,13 +319,18 @@ class Config:
                 "--freeze_epochs keeps the backbone as it was loaded, but --weights=none loads nothing: the head would "
                 "learn from noise. Pass --weights=imagenet or a file, or --freeze_epochs=0."
             )
-        if self.train == "head" and self.weights == "none":
+        if self.train != "all" and self.weights == "none":
             raise InputError(
-                "--train=head keeps the backbone as it was loaded, but --weights=none loads nothing: the head would "
-                "learn from noise. Pass --weights=imagenet or a file, or --train=all."
+                f"--train={self.train} fits a head to the backbone as it was loaded, but --weights=none loads nothing: "
+                "the head would learn from noise. Pass --weights=imagenet or a file, or --train=all."
             )
-        if self.train == "head" and self.strategy != "none":
-            raise InputError("--train=head embeds on one device: it goes with --strategy=none only.")
+        if self.train != "all" and self.strategy != "none":
+            raise InputError(f"--train={self.train} embeds on one device: it goes with --strategy=none only.")
+        if self.weights == "none" and (self.thaw < 1 or self.backbone_rate < 1):
+            raise InputError(
+                "--thaw and --backbone_rate keep the backbone near what was loaded, but --weights=none loads nothing. "
+                "Pass --weights=imagenet or a file, or leave them out."
+            )
         if self.freeze_epochs > self.epochs:
             raise InputError(f"--freeze_epochs={self.freeze_epochs} is more than --epochs={self.epochs}.")
         if self.warmup > self.epochs:

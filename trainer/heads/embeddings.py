@@ -28,6 +28,7 @@ from trainer.data.evaluation import damage_named, listed_batches, shard_batches
 from trainer.network.models import Design, Network
 from trainer.network.pretrained import cache_folder
 
+READ = 1024  # embeddings read at once
 _VERSION = 1  # of what stands in the files
 
 

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.errors import InputError
-from trainer.heads.embeddings import Embeddings
+from trainer.heads.embeddings import READ, Embeddings
 from trainer.heads.fit import Embedded, Head, fit_head, gather_means, joined
 from trainer.judging import scores, strangers
 from trainer.judging.voting import Paintings, gather
@@ -24,13 +24,12 @@ from trainer.judging.voting import Paintings, gather
 SHARES = (0.25, 0.5, 1.0)
 DRAWS = 3
 _MOST_LEFT_OUT = 12  # artists; with fifty, each of fifty fits would take a while and say little more
-_BATCH = 1024
 
 
 def score(embeddings: Embeddings, heads: Sequence[Head], split: str, fold: Mapping[str, int]) -> Iterator[Any]:
     """The batches of a split as `evaluation.predicted` gives them, each painting by the head of its fold (or the only
     one), without another pass through the network."""
-    for batch in embeddings.batches(split, _BATCH):
+    for batch in embeddings.batches(split, READ):
         names = [name.decode("ascii") for name in batch["painting_id"]]
         chosen = np.array([fold.get(name, 0) for name in names])
         said = np.empty((len(names), len(heads[0].bias)), np.float32)
@@ -76,7 +75,7 @@ def cross_validate(
     """
     dataset = embeddings.dataset
     works = {name: work for split in SPLITS for name, work in dataset.works(split).items()}
-    paintings = joined(*(gather_means(embeddings.batches(split, _BATCH)) for split in SPLITS))
+    paintings = joined(*(gather_means(embeddings.batches(split, READ)) for split in SPLITS))
     own = [works[name] for name in paintings.ids]
     if len(set(own)) < folds:
         raise InputError(f"--folds={folds} is more than the {len(set(own))} works of {dataset.folder}.")

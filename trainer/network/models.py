@@ -12,6 +12,7 @@ Where `Design.stages` is on, the embedding joins the means of the backbone's ear
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,6 +125,15 @@ class Network:
         were put into the graph with `training=False`.
         """
         return self.head(self.features(pictures, training=not frozen), training=True)
+
+    def thawed(self, share: float) -> list[keras.Variable]:
+        """The backbone's variables to train where that share of its layers learns, from the top."""
+        layers = [
+            layer for layer in self.backbone._flatten_layers(include_self=False, recursive=True) if layer.variables
+        ]
+        layers = [layer for layer in layers if not getattr(layer, "layers", None)]  # those that hold others
+        first = len(layers) - math.ceil(share * len(layers))
+        return [variable for layer in layers[first:] for variable in layer.trainable_variables]
 
     def trainable(self, head_only: bool) -> list[keras.Variable]:
         """The variables to train: all, or those of the head."""

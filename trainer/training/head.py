@@ -15,7 +15,7 @@ from pipeline.terminal.streams import say
 from trainer.config import Config, differences
 from trainer.errors import RunError
 from trainer.heads import study
-from trainer.heads.embeddings import Embeddings, embed
+from trainer.heads.embeddings import READ, Embeddings, embed
 from trainer.heads.fit import choose_strength, gather_means, joined
 from trainer.judging.evaluation import Source
 from trainer.network import models
@@ -25,8 +25,6 @@ from trainer.training import devices
 from trainer.training.about import versions
 from trainer.training.line import peak_rss_mib
 from trainer.training.run import design_of
-
-BATCH_SIZE = 1024  # embeddings read at once
 
 
 def train_head(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dict[str, float], Source]:
@@ -44,7 +42,7 @@ def train_head(config: Config, folder: RunFolder, dataset: Dataset) -> tuple[dic
     folder.write_command(config)
     folder.write_labels(dataset.contract)
     network, embeddings, speed = embedded(config, dataset)
-    train, validation, test = (gather_means(embeddings.batches(split, BATCH_SIZE)) for split in SPLITS)
+    train, validation, test = (gather_means(embeddings.batches(split, READ)) for split in SPLITS)
     artists = dataset.contract.labels
     head, strength, tried = choose_strength(train, validation, len(artists), config.class_balance)
     network.model.get_layer("logits").set_weights(list(head))

@@ -18,15 +18,18 @@ from pipeline.dataset.contract import Contract
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DatasetError
 from pipeline.storage import files
+from pipeline.terminal.streams import say
 from trainer.config import Config, differences
 from trainer.data.evaluation import count_classes
 from trainer.data.requirements import check_dataset
 from trainer.data.stream import Stream
+from trainer.heads.embeddings import READ, embed
+from trainer.heads.fit import choose_strength, gather_means, top1_of
 from trainer.network import models
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices, objective, preflight
 from trainer.training.counters import Counters
-from trainer.training.steps import Steps
+from trainer.training.steps import Care, Steps
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
         network = models.build(design, precision)
         if config.weights != "none" and checkpoint.newest_path(folder.checkpoints) is None:
             models.load_backbone(network, config.backbone, config.weights)
+            if config.train == "head_then_all":
+                _fit_head(config, dataset, design, network)
         average = models.build(design, precision) if config.ema else None
         if average:
             average.model.set_weights(network.model.get_weights())
@@ -117,6 +122,7 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
             optimizer,
             config.accumulate_steps,
             config.jit,
+            Care(config.thaw, config.backbone_rate, at_rest=config.train == "head_then_all"),
         )
     run = Run(
         config=config,
@@ -133,6 +139,18 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
     )
     _preflight(run)
     return run
+
+
+def _fit_head(config: Config, dataset: Dataset, design: models.Design, network: models.Network) -> None:
+    """Gives the network the head that `--train=head` would end with."""
+    embeddings, _ = embed(dataset, design, network, config.batch_size)
+    train, validation = (gather_means(embeddings.batches(split, READ)) for split in ("train", "validation"))
+    head, strength, _ = choose_strength(train, validation, design.classes, config.class_balance)
+    network.model.get_layer("logits").set_weights(list(head))
+    say(
+        f"head fitted to {len(train.ids)} paintings, strength {strength:g}: validation paintings "
+        f"{top1_of(head, validation):.3f}; now all of it is trained"
+    )
 
 
 def design_of(config: Config, contract: Contract) -> models.Design:

@@ -30,6 +30,21 @@ class StepResult:
     stop_asked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Care:
+    """What a pretrained backbone is spared.
+
+    Attributes:
+      thaw: share of its layers that learn, from the top.
+      rate: their learning rate, as a share of the head's.
+      at_rest: whether its BatchNorm statistics and dropout are those of inference.
+    """
+
+    thaw: float = 1.0
+    rate: float = 1.0
+    at_rest: bool = False
+
+
 class Steps:
     """The compiled functions of a run, and the variables that only they touch.
 
@@ -44,6 +59,7 @@ class Steps:
       optimizer: built on the network's trainable variables.
       accumulate: batches per update.
       jit: compile with XLA.
+      care: for a pretrained backbone.
     """
 
     def __init__(
@@ -57,7 +73,17 @@ class Steps:
         optimizer: keras.optimizers.Optimizer,
         accumulate: int,
         jit: bool,
+        care: Care | None = None,
     ) -> None:
+        care = care or Care()
+        self._at_rest, self._rate = care.at_rest, care.rate
+        self._backbone = {id(variable) for variable in network.backbone.trainable_variables}
+        thawed = {id(variable) for variable in network.thawed(care.thaw)}
+        self._learning = [
+            variable
+            for variable in network.model.trainable_variables
+            if id(variable) in thawed or id(variable) not in self._backbone
+        ]
         self._place = place
         self._network = network
         self._average = average
@@ -125,9 +151,9 @@ class Steps:
     def _on_device(
         self, images: tf.Tensor, targets: tf.Tensor, wishes: tf.Tensor, frozen: bool, gathered: tf.Tensor, update: bool
     ) -> tf.Tensor:
-        variables = self._network.trainable(head_only=frozen)
+        variables = self._network.trainable(head_only=True) if frozen else self._learning
         with tf.GradientTape() as tape:
-            logits = self._network.logits(images, frozen)
+            logits = self._network.logits(images, frozen or self._at_rest)
             losses = self._objective(logits, targets)
             total = tf.reduce_mean(losses)
             if self._l2:
@@ -164,7 +190,12 @@ class Steps:
             context = tf.distribute.get_replica_context()
             summed = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             gradients = [gradient / replicas**2 for gradient in summed]
+        # No optimiser of Keras has a rate for each variable. An update is proportional to its rate, decay included.
+        slow = [variable for variable in variables if self._rate < 1 and id(variable) in self._backbone]
+        before = [tf.identity(variable.value) for variable in slow]
         self._optimizer.apply(gradients, variables)
+        for variable, old in zip(slow, before, strict=True):
+            variable.assign(old + self._rate * (variable.value - old))
         if self._average is not None:
             updates = tf.cast(self._optimizer.iterations, tf.float32)
             rest = 1 - tf.minimum(self._decay, (1 + updates) / (10 + updates))

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
@@ -17,18 +16,8 @@ from trainer import main, predict
 from trainer.config import Config
 from trainer.errors import RunError
 from trainer.judging.predictions import read
-from trainer.network.models import create_backbone
 from trainer.run.folder import RunFolder
 from trainer.training.head import cross_validate
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a backbone that has seen nothing: random features tell these paintings apart well enough."""
-    keras.utils.set_random_seed(3)
-    path = tmp_path_factory.mktemp("weights") / "resnet8.weights.h5"
-    create_backbone("ResNet8", include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(path)
-    return path
 
 
 def config(dataset: Path, run_dir: Path, weights: Path | str, **changes: object) -> Config:
