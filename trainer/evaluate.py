@@ -15,7 +15,6 @@ from trainer.judging.evaluation import by_model, evaluate_run, evaluate_split
 from trainer.pages.report import write_report
 from trainer.pages.text import folds_table, table
 from trainer.run.folder import RunFolder
-from trainer.training.head import cross_validate
 
 BATCH_SIZE = 256
 
@@ -64,6 +63,8 @@ def main(argv: list[str] | None = None) -> None:
 
     def write(run: RunFolder, dataset: Dataset) -> None:
         if flags.FLAGS.folds:
+            from trainer.training.head import cross_validate  # here: --help answers before TensorFlow is loaded
+
             found = cross_validate(run, dataset, flags.FLAGS.folds)
             write_report(run)
             say(folds_table(found))

@@ -132,7 +132,8 @@ def _load_tflite(path: Path) -> Scores:
         interpreter.allocate_tensors()
         interpreter.set_tensor(into, crops)
         interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(out))
+        scores: np.ndarray = interpreter.get_tensor(out)
+        return scores
 
     return scores
 

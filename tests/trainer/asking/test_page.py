@@ -241,8 +241,8 @@ def test_the_page_works_without_scripts(address: str, training_file: Path, tmp_p
 
 def test_a_picture_that_takes_too_long_is_refused_and_the_next_one_answered(judged_run: Path, training_file: Path):
     slow = io.BytesIO()
-    Image.new("RGB", (8000, 8000)).save(slow, "PNG", compress_level=1)
-    with Attributor(RunFolder(judged_run), max_seconds=0.3) as limited:
+    Image.new("RGB", (5000, 5000)).save(slow, "PNG", compress_level=1)
+    with Attributor(RunFolder(judged_run), max_seconds=0.1) as limited:
         app = make_app(limited, "small", upload_mib=8)
         response = upload(app, slow.getvalue(), "slow.png")
         assert response.status_code == 422
