@@ -7,7 +7,7 @@ know collections. Where this one comes near the model, the model has shown littl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,14 +50,12 @@ def _table(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray, list[s
     """(facts float64[n, facts], labels int64[n], painting ids, the facts' names) of a split."""
     rows = list(dataset.paintings("painting_id", "label", "width", "height", "bytes", *PHOTOGRAPH, split=split))
     there = [name for name in PHOTOGRAPH if name in rows[0]]
-    table = [
-        [
-            np.log(row["width"] * row["height"]),
-            np.log(row["width"] / row["height"]),
-            np.log(max(1, row["bytes"]) / (row["width"] * row["height"])),
-            *(float(row[name]) for name in there),
-        ]
-        for row in rows
-    ]
+    table = [[*_shape(row), *(float(row[name]) for name in there)] for row in rows]
     facts = ["size", "shape", "bytes per pixel", *(_NAMES[name] for name in there)]
     return np.array(table), np.array([row["label"] for row in rows]), [row["painting_id"] for row in rows], facts
+
+
+def _shape(row: Mapping[str, Any]) -> tuple[float, float, float]:
+    """Logarithms of size, aspect and bytes per pixel; a table may come from somebody else, and hold a 0."""
+    width, height, size = (max(1, row[name]) for name in ("width", "height", "bytes"))
+    return float(np.log(width * height)), float(np.log(width / height)), float(np.log(size / (width * height)))

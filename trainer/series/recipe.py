@@ -107,7 +107,8 @@ def shortened(recipe: Recipe, epochs: int) -> Recipe:
 
 def from_nothing(recipe: Recipe) -> Recipe:
     """The same without pretrained weights, under a name that says so."""
-    changes = {**recipe.changes, "weights": "none", "freeze_epochs": 0, "train": "all"}
+    loaded = {"freeze_epochs": 0, "train": "all", "thaw": 1.0, "backbone_rate": 1.0}  # what goes with weights
+    changes = {**recipe.changes, "weights": "none", **loaded}
     return replace(recipe, name=recipe.name + FROM_NOTHING, changes=changes)
 
 
