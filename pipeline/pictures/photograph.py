@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from pipeline.pictures import formats
 
@@ -43,8 +44,7 @@ def look(data: bytes, luma: np.ndarray) -> Photograph:
       data: the file.
       luma: uint8[height, width], its luma at whatever size.
     """
-    opener = formats.opener(data[: formats.START])
-    image = opener(io.BytesIO(data), "") if opener else None
+    image = _header(data)
     tables = getattr(image, "quantization", None) or {}
     info = image.info if image else {}
     edges = (luma[0], luma[-1], luma[:, 0], luma[:, -1])
@@ -55,3 +55,12 @@ def look(data: bytes, luma: np.ndarray) -> Photograph:
         gray=round(float(luma.mean()), 1),
         border=sum(float(edge.std()) < _EVEN for edge in edges),
     )
+
+
+def _header(data: bytes) -> Image.Image | None:
+    """What Pillow makes of a file's header; None where it refuses a file that was decoded all the same, repaired."""
+    try:
+        opener = formats.opener(data[: formats.START])
+        return opener(io.BytesIO(data), "") if opener else None
+    except Exception:  # see decode: Pillow's parsers fail in as many ways as there are files
+        return None

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 
 from pipeline.pictures.decode import decode
 from pipeline.pictures.photograph import Photograph, look
@@ -45,3 +45,14 @@ def test_uniform_borders_are_counted(noise: Image.Image) -> None:
     found = facts(framed, "PNG")
     assert found.border == 3  # not above, where the picture ends
     assert found.gray > facts(noise, "PNG").gray
+
+
+def test_a_header_that_pillow_refuses_tells_nothing_and_costs_no_painting(noise: Image.Image) -> None:
+    stream = io.BytesIO()
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("much", "x" * (4 << 20), zip=True)
+    noise.save(stream, "PNG", pnginfo=notes)
+    painting = decode(stream.getvalue(), gray=True)
+    found = look(stream.getvalue(), painting.pixels)
+    assert (found.compression, found.profile, found.exif) == (0, False, False)
+    assert found.gray > 0
