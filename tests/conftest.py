@@ -7,8 +7,8 @@ import hypothesis
 
 import trainer  # noqa: F401  # which keeps TensorFlow quiet, whichever test imports it first
 
-# Nothing has loaded these libraries yet. Threads that wait for each other within small networks and matrices only burn the time
-# of the tests that run beside them.
+# Nothing has loaded these libraries yet. Threads that wait for each other within small networks and matrices only burn
+# the time of the tests that run beside them.
 for library in ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OMP_NUM", "OPENBLAS_NUM"):
     os.environ.setdefault(f"{library}_THREADS", "1")
 
