@@ -20,14 +20,15 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.schemes import Crops, Reshape, parse_scheme
 from pipeline.errors import DatasetError, InputError
 from pipeline.storage.lock import exclusive
+from pipeline.terminal.progress import Progress
 from tests.datasets import make_dataset
 from tests.runs import paint
 from trainer import experiments
 from trainer.run.folder import RunFolder
 from trainer.run.outcomes import Outcome
-from trainer.series import forecast, launch, provision
+from trainer.series import forecast, launch, provision, recipe
 from trainer.series.provision import Source
-from trainer.series.runner import is_complete, plan
+from trainer.series.runner import Series, is_complete, plan
 from trainer.training.interrupts import Interrupts
 
 REPOSITORY = Path(__file__).parents[2]
@@ -173,6 +174,20 @@ def test_recipes_are_cut_short_and_go_without_weights_where_asked(tmp_path: Path
     assert only.name == "only-from-nothing"
     assert {"--weights=none", "--freeze_epochs=0", "--epochs=1"} <= set(words)
     assert words.index(f"--flagfile={only.path}") < words.index("--epochs=1")  # the later flag wins
+
+
+def test_folds_are_asked_of_runs_that_fit_a_head_until_they_have_them(tmp_path: Path) -> None:
+    head, whole = (recipe.read(recipe.RECIPES / f"{name}.flags") for name in ("cpu_best", "cpu_scratch"))
+    assert head.embeds
+    assert not whole.embeds
+    assert not head.pretrained  # a package brings its weights: nothing is to be downloaded
+    assert not recipe.from_nothing(head).embeds
+    with Interrupts() as interrupts, Progress("", 1, "", quiet=True) as progress:
+        planned = plan([head, whole], 1, tmp_path, tmp_path / "runs")
+        series = Series(planned, tmp_path, tmp_path / "runs", 5, (), interrupts, progress)
+        assert [series._lacks_folds(each) for each in planned] == [True, False]
+        planned[0].run.write_head({"folds": {"folds": 5}})
+        assert not series._lacks_folds(planned[0])
 
 
 def test_recipes_that_are_missing_or_share_a_name_are_refused(tmp_path: Path) -> None:

@@ -68,6 +68,17 @@ def test_seeds_of_a_recipe_become_one_row_with_mean_and_spread():
     assert table.share(row.measures["test_top1"]) == "0.530 ± 0.030"
 
 
+def test_folds_have_columns_where_a_run_was_cross_validated():
+    plain = outcome()
+    assert plain.results is not None
+    folded = replace(plain, results={**plain.results, "folds": {"painting": scores(0.77)}}, name="folded")
+    found = rows.rows([plain, folded], ROWS)
+    assert "| Folds top-1 | Folds macro-F1 |" in table.markdown(found)
+    assert "| 0.770 | 0.385 |" in table.markdown(found)
+    assert "Folds, top‑1" in table.page(found)
+    assert "Folds" not in table.markdown(rows.rows([plain], ROWS))
+
+
 def test_a_single_seed_has_no_spread():
     (row,) = rows.rows([outcome()], ROWS)
     assert row.measures["test_top1"].spread is None
