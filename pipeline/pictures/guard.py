@@ -27,6 +27,7 @@ MAX_SECONDS = 60.0  # of processor time; a sound picture of 100 megapixels takes
 _MIB_BESIDE_PIXELS = 512
 _BYTES_PER_PIXEL = 32  # decoded, turned, brought to sRGB, in its widest form
 _FILE_MIB_BESIDE_PIXELS = 64
+NOTE_BYTES = 8192  # the longest path, and its length
 _FILE_BYTES_PER_PIXEL = 16  # four channels of 32 bits, not compressed
 
 
@@ -82,6 +83,9 @@ def install(limits: Limits, note: str, ended: Mapping[str, tuple[str, str]]) -> 
     """
     _Guard.limits, _Guard.ended = limits, ended
     _Guard.note = os.open(Path(note, str(os.getpid())), os.O_RDWR | os.O_CREAT, 0o600)
+    os.pwrite(
+        _Guard.note, bytes(NOTE_BYTES), 0
+    )  # all the room it will ever take: a disk that fills up blames no picture
 
 
 def read_note(folder: str, process: int) -> str:
@@ -111,7 +115,7 @@ def watching(name: str) -> Iterator[None]:
         return
     if name in _Guard.ended:
         raise ImageError(*_Guard.ended[name])
-    text = os.fsencode(name)
+    text = os.fsencode(name)[: NOTE_BYTES - 4]
     before = _limit_memory(limits.mib)
     os.pwrite(_Guard.note, len(text).to_bytes(4, "little") + text, 0)
     signal.setitimer(signal.ITIMER_PROF, limits.seconds)  # its signal ends a process that does not ask for it

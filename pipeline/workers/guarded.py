@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -10,9 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
+from pipeline.errors import MorelliError
 from pipeline.pictures import guard
 from pipeline.pictures.guard import Limits
 from pipeline.workers.processes import deaf_to_interrupts, pool
@@ -21,6 +24,29 @@ Result = TypeVar("Result")
 _CRASHES = {
     -number: number.name for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 }
+
+
+def _make_folder(workers: int) -> str:
+    """A folder in memory, or else on a disk, with room for a note of each process.
+
+    Raises:
+      MorelliError: there is no room.
+    """
+    shared = "/dev/shm"
+    folder = None
+    try:
+        folder = tempfile.mkdtemp(prefix="morelli-guard-", dir=shared if os.access(shared, os.W_OK) else None)
+        probe = Path(folder, "room")
+        probe.write_bytes(bytes(workers * guard.NOTE_BYTES))
+        probe.unlink()
+        return folder
+    except OSError as error:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise MorelliError(
+            f"There is no room for the notes of worker processes, a few kilobytes ({error}). Free some in {shared} or "
+            f"{tempfile.gettempdir()}, or set TMPDIR to a folder that has some."
+        ) from error
 
 
 class GuardedPool:
@@ -34,7 +60,7 @@ class GuardedPool:
     def __init__(self, workers: int, limits: Limits) -> None:
         self._workers, self._limits = workers, limits
         self._ended: dict[str, tuple[str, str]] = {}
-        self._notes = tempfile.mkdtemp(prefix="morelli-guard-")
+        self._notes = _make_folder(workers)
         self._lock = threading.RLock()
         self._generation = 0
         self._closed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
+from pipeline.errors import MorelliError
 from pipeline.pictures import guard
 from pipeline.pictures.fault import ImageError
 from pipeline.pictures.guard import Limits
@@ -91,6 +93,28 @@ def test_nothing_is_left_behind() -> None:
         notes = Path(pool._notes)
         assert notes.is_dir()
     assert not notes.exists()
+
+
+def full(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_no_room_for_notes_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MorelliError, match=r"no room for the notes.*TMPDIR"):
+        GuardedPool(2, TIME)
+
+
+def test_a_note_needs_no_more_room_once_work_has_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_Guard", type("_Guard", (), {}))
+    guard.install(TIME, str(tmp_path), {})
+    (note,) = tmp_path.iterdir()
+    size = note.stat().st_size
+    with guard.watching("x" * 4096):
+        assert guard.read_note(str(tmp_path), os.getpid()) == "x" * 4096
+    assert guard.read_note(str(tmp_path), os.getpid()) == ""
+    assert note.stat().st_size == size
+    os.close(guard._Guard.note)
 
 
 def test_who_holds_no_pool_is_not_limited() -> None:
