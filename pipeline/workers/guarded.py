@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
 from pipeline.errors import MorelliError
 from pipeline.pictures import guard
 from pipeline.pictures.guard import Limits
-from pipeline.workers.processes import deaf_to_interrupts, pool
+from pipeline.workers.processes import deaf_to_interrupts, pool, when_parent_dies
 
 Result = TypeVar("Result")
 _CRASHES = {
@@ -49,6 +50,12 @@ def _make_folder(workers: int) -> str:
         ) from error
 
 
+def _install(limits: Limits, notes: str, ended: dict[str, tuple[str, str]]) -> None:
+    """In each process: its limits; and if the one that holds it is killed, its notes are removed."""
+    guard.install(limits, notes, ended)
+    when_parent_dies(functools.partial(shutil.rmtree, notes, ignore_errors=True))
+
+
 class GuardedPool:
     """A pool of worker processes whose work on pictures stands within `guard.watching`; for `with`.
 
@@ -77,7 +84,7 @@ class GuardedPool:
         return finished
 
     def _start_pool(self) -> None:
-        self._pool = pool(self._workers, guard.install, self._limits, self._notes, dict(self._ended))
+        self._pool = pool(self._workers, _install, self._limits, self._notes, dict(self._ended))
         self._processes: dict[int, BaseProcess] = self._pool._processes  # type: ignore[assignment]  # by number
 
     def _submit(self, finished: Future[Any], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, forkserver, resource_tracker
 from typing import Any, ParamSpec, Self, TypeVar
 
@@ -77,6 +77,14 @@ def _set_up(setup: Callable[..., None] | None = None, *arguments: Any) -> None:
         setup(*arguments)
 
 
+_last_acts: list[Callable[[], object]] = []
+
+
+def when_parent_dies(act: Callable[[], object]) -> None:
+    """Has a process of a pool do something before it ends for that; what its parent can no longer do."""
+    _last_acts.append(act)
+
+
 def _die_with_parent() -> None:
     """Ends a worker when its parent is killed. An idle worker would wait for ever."""
     parent = multiprocessing.parent_process()
@@ -84,6 +92,9 @@ def _die_with_parent() -> None:
 
     def watch() -> None:
         connection.wait([parent.sentinel])
+        for act in _last_acts:
+            with suppress(Exception):
+                act()
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from pipeline.pictures.fault import ImageError
 from pipeline.pictures.guard import Limits
 from pipeline.workers.guarded import GuardedPool
 
+ROOT = Path(__file__).parents[3]
 TIME = Limits(seconds=0.2, mib=64)
 
 
@@ -93,6 +96,32 @@ def test_nothing_is_left_behind() -> None:
         notes = Path(pool._notes)
         assert notes.is_dir()
     assert not notes.exists()
+
+
+HOLDER = """
+import time
+from pipeline.pictures.guard import Limits
+from pipeline.workers.guarded import GuardedPool
+if __name__ == "__main__":
+    pool = GuardedPool(1, Limits())
+    assert pool.submit(len, "abc").result() == 3
+    print(pool._notes, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_whoever_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
+    script = tmp_path / "holder.py"
+    script.write_text(HOLDER)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        notes = Path(process.stdout.readline().strip())
+        assert notes.is_dir()
+        process.kill()
+    deadline = time.monotonic() + 120
+    while notes.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def full(*_: object, **__: object) -> int:
