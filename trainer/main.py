@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from absl import app, flags, logging
 
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import RESUMES, command
-from pipeline.terminal.streams import complain, say
+from pipeline.terminal.streams import complain, printable, say
 from trainer import config as flags_of_config
 from trainer.config import ADAMW_DECAY, FLAGS, Config, define_flags
 from trainer.errors import InterruptedRunError
@@ -33,9 +34,17 @@ def config_from_flags(given: flags.FlagValues = flags.FLAGS) -> Config:
     return Config(**values)
 
 
+class _Printable(logging.PythonFormatter):
+    """Log lines without orders to a terminal, which the names of files may hold."""
+
+    def format(self, record: LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def run(config: Config) -> None:
     """Trains (or resumes), evaluates the best model, and writes the report."""
     logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().setFormatter(_Printable())
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.dataset.dataset import Dataset
     from trainer.data.requirements import check_dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pipeline.storage.lock import LOCK_FILE, exclusive
 from tests.datasets import make_dataset
 from trainer import main
 from trainer.config import FLAGS, TYPES, Config, define_flags, differences
-from trainer.main import config_from_flags
+from trainer.main import _Printable, config_from_flags
 from trainer.network.backbones import BACKBONES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -139,3 +140,8 @@ def test_a_file_in_place_of_a_runs_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"Nothing can be written to .* as --run_dir"):
         main.run(config(dataset_dir=str(dataset), run_dir=str(tmp_path / "run")))
     assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_names_of_files_order_a_terminal_nothing_in_the_log() -> None:
+    record = logging.LogRecord("absl", logging.WARNING, "loop.py", 1, "%s is damaged", ("a\x1b[2J.jpg",), None)
+    assert str(_Printable().format(record)).endswith("a\\x1b[2J.jpg is damaged")
