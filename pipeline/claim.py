@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dataset.contract import CONTRACT_FILE, FORMAT
 from pipeline.errors import DatasetError
 from pipeline.shards import BUILD_FOLDER, RECEIPTS, Target
-from pipeline.storage import files
+from pipeline.storage import files, plain
 
 PLAN_FILE = "plan.json"
 
@@ -84,7 +84,7 @@ def _is_ours(target: Target, about: Mapping[str, Any], overwrite: bool) -> bool:
 def _read_plan(folder: str) -> dict[str, Any] | None:
     """What `claim_folders` wrote into a folder; None where it is damaged."""
     try:
-        plan = json.loads(files.read(files.join(folder, BUILD_FOLDER, PLAN_FILE)))
+        plan = plain.parse(files.read(files.join(folder, BUILD_FOLDER, PLAN_FILE)))
     except ValueError:
         return None
     whole = isinstance(plan, dict) and plan.keys() >= {"format", "fingerprint"} and isinstance(plan.get("about"), dict)

@@ -27,7 +27,7 @@ def test_a_claimed_folder_stays_the_same_builds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"format": 1}', b'{"format":1,"fingerprint":"a1","about":0}', b"\xff"]
+    "content", [b"", b"{", b"[]", b'{"format": 1}', b'{"format":1,"fingerprint":"a1","about":0}', b"\xff", b"[" * 10**6]
 )
 def test_a_damaged_plan_is_named_and_can_be_overwritten(tmp_path: Path, content: bytes) -> None:
     claim_folders([target(tmp_path)], [ABOUT], overwrite=False)
