@@ -152,7 +152,6 @@ class Config:
         lower=1,
         left_open=True,
     )
-    # --- Training ---
     batch_size: int = flag(
         128,
         "Records per step, over all devices. Turn down where memory runs out, up on a large GPU (and learning_rate "
