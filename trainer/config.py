@@ -127,7 +127,8 @@ class Config:
         "all",
         "all: every weight, epoch by epoch. head: the backbone stays as it was loaded; every record passes it once, "
         "without augmentation, and the last layer is fitted to what it gave, in seconds. The first thing to try with "
-        "pretrained weights, and the best that a CPU can do in minutes. head_then_all: starts from such a head, and "
+        "pretrained weights, and the best that a CPU can do in minutes; what the backbone gave is kept below "
+        "~/.cache/morelli, and may be deleted. head_then_all: starts from such a head, and "
         "trains the backbone with it, epoch by epoch, its BatchNorm at rest; on a GPU.",
         choices=TRAINED,
     )

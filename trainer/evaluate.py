@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
+from pipeline.errors import InputError
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import command
 from pipeline.terminal.streams import say
@@ -54,6 +55,10 @@ def main(argv: list[str] | None = None) -> None:
 
     def judge(_: list[str]) -> None:
         run = RunFolder(flags.FLAGS.run_dir)
+        if not run.exists:  # it would be made, to be held
+            raise RunError(f"Expected a run in {run}. Found none.")
+        if flags.FLAGS.split and flags.FLAGS.folds:
+            raise InputError("--split judges the saved model, --folds heads of all paintings. Pass one of them.")
         dataset = Dataset.open(flags.FLAGS.dataset_dir or run.dataset_dir)
         if flags.FLAGS.split:
             say(table(evaluate_split(run, dataset, flags.FLAGS.split, flags.FLAGS.batch_size), flags.FLAGS.split))

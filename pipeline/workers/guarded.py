@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
+from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, TOOK_TOO_LONG
 from pipeline.errors import MorelliError
 from pipeline.pictures import guard
 from pipeline.pictures.guard import Limits
@@ -64,8 +64,13 @@ class GuardedPool:
     done again, and the picture is then an ImageError to whoever works on it.
     """
 
-    def __init__(self, workers: int, limits: Limits) -> None:
-        self._workers, self._limits = workers, limits
+    def __init__(self, workers: int, limits: Limits, blame_kills: bool = False) -> None:
+        """`blame_kills`: a picture is blamed, too, where the system kills its process, most likely for want of memory.
+
+        Whoever answers for one picture after the other wants that. A build does not: others may have taken the memory,
+        and a sound painting would be lost.
+        """
+        self._workers, self._limits, self._blame_kills = workers, limits, blame_kills
         self._ended: dict[str, tuple[str, str]] = {}
         self._notes = _make_folder(workers)
         self._lock = threading.RLock()
@@ -154,6 +159,8 @@ class GuardedPool:
     def _fault(self, exitcode: int | None) -> tuple[str, str] | None:
         if exitcode == -signal.SIGPROF:
             return TOOK_TOO_LONG, f"more than {self._limits.seconds:g} s of processor time, the limit of --max_seconds"
+        if exitcode == -signal.SIGKILL and self._blame_kills:
+            return OUT_OF_MEMORY, "the system ended the process that opened it, most likely for want of memory"
         if exitcode in _CRASHES:
             return DAMAGED, f"its decoder ended with {_CRASHES[exitcode]}"
         return None

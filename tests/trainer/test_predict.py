@@ -380,25 +380,6 @@ def test_a_run_on_whole_paintings_draws_maps_of_places(judged_run: Path, odd_fol
     assert len(list((tmp_path / "maps").iterdir())) == 1
 
 
-@pytest.fixture(scope="module")
-def slow_picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A third of a second of decoding."""
-    path = tmp_path_factory.mktemp("slow") / "slow.png"
-    Image.new("RGB", (5000, 5000)).save(path, compress_level=1)
-    return path
-
-
-def test_a_picture_that_takes_too_long_costs_no_other_its_answer(
-    judged_run: Path, odd_folder: Path, slow_picture: Path, capsys: pytest.CaptureFixture[str]
-):
-    asked = [str(odd_folder / "whole.jpg"), str(slow_picture), str(odd_folder / "whole.jpg")]
-    assert predict.predict(RunFolder(judged_run), asked, None, max_seconds=0.1) == 1
-    said = capsys.readouterr()
-    assert [line.split(",")[0] for line in said.out.splitlines()[1:]] == [asked[0], asked[2]]
-    assert "slow.png: took too long" in said.err
-    assert "1 of the files could not be read" in said.err
-
-
 def test_answers_come_in_the_order_of_the_pictures_and_are_those_of_single_questions(
     judged_run: Path, paintings: pd.DataFrame, attributor: Attributor
 ):

@@ -82,7 +82,7 @@ class Attributor:
     def __init__(self, run: RunFolder, max_pixels: int | None = None, max_seconds: float = Limits().seconds) -> None:
         self.expertise = run.expertise if max_pixels is None else replace(run.expertise, max_pixels=max_pixels)
         self._workers = os.cpu_count() or 1
-        self._processes = GuardedPool(self._workers, Limits(max_seconds, memory_for(self.expertise.max_pixels)))
+        self._processes = GuardedPool(self._workers, Limits(max_seconds, memory_for(self.expertise.max_pixels)), True)
         try:
             self._references = References(run)
             self._known = strangers.read(run)

@@ -26,9 +26,13 @@ DRAWS = 3
 _MOST_LEFT_OUT = 12  # artists; with fifty, each of fifty fits would take a while and say little more
 
 
-def score(embeddings: Embeddings, heads: Sequence[Head], split: str, fold: Mapping[str, int]) -> Iterator[Any]:
-    """The batches of a split as `evaluation.predicted` gives them, each painting by the head of its fold (or the only
-    one), without another pass through the network."""
+def score(
+    embeddings: Embeddings, heads: Sequence[Head], split: str, fold: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """The batches of a split as `evaluation.predicted` gives them, without another pass through the network.
+
+    Each painting is judged by the head of its fold; by the first one where `fold` does not name it.
+    """
     for batch in embeddings.batches(split, READ):
         names = [name.decode("ascii") for name in batch["painting_id"]]
         chosen = np.array([fold.get(name, 0) for name in names])

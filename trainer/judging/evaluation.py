@@ -95,7 +95,7 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
       throughput: copied into the results: at least examples_per_second and data_wait_fraction of training.
 
     Returns:
-      What results.json then holds. Every fraction is in 0..1; "interval"s are 95% bootstrap intervals over paintings.
+      What results.json then holds. Every fraction is in 0..1; "interval"s are 95% bootstrap intervals over works.
 
     Raises:
       RunError, DatasetError: the folders are not what they should be, or do not belong together.

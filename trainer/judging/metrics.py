@@ -1,6 +1,6 @@
 """The metrics of a run: name, title and formula of each, in one list that report, tables and comparisons read.
 
-Every one is a function of sums over paintings, so that its bootstrap interval is the same formula on resampled sums. A
+Every one is a function of sums over works, so that its bootstrap interval is the same formula on resampled sums. A
 new one is a row here, and its line in the test that holds the formulas against scikit-learn's.
 """
 

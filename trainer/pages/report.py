@@ -21,6 +21,7 @@ from trainer.judging.confusion import movements
 from trainer.judging.metrics import METRICS
 from trainer.judging.predictions import read as read_predictions
 from trainer.judging.predictions import read_paintings
+from trainer.judging.strangers import TURNED_AWAY
 from trainer.judging.voting import Paintings
 from trainer.pages import plots
 from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
@@ -68,6 +69,7 @@ def render(run: RunFolder) -> str:
             mistakes=mistakes,
             hesitations=hesitations,
             small=plots.SMALL_SUPPORT,
+            most_turned_away=TURNED_AWAY,
             curves=[
                 plots.learning_curve(epochs, "loss", "loss"),
                 plots.learning_curve(epochs, "top1", "top-1 per crop"),

@@ -182,7 +182,7 @@ class Series:
             )
             error = self._train(number, experiment)
         if error is None and not self.interrupts.signal and self._lacks_folds(experiment):
-            error = self._cross_validate(experiment)
+            error = self._cross_validate(number, experiment)
         if self.interrupts.signal:
             return
         self.ended.add(number)
@@ -211,11 +211,10 @@ class Series:
         held = experiment.run.read_head().get("folds", {})
         return bool(held.get("folds") != self.folds)
 
-    def _cross_validate(self, experiment: Experiment) -> str | None:
+    def _cross_validate(self, number: int, experiment: Experiment) -> str | None:
         command = [sys.executable, "-m", "trainer.evaluate", f"--run_dir={experiment.run}", f"--folds={self.folds}"]
         self.progress.say(f"{experiment.title}: cross-validates")
-        log = experiment.run.log
-        return launch(command, log, self.lock, self.interrupts, lambda: self.progress.reach(0.0, "", last_line(log)))
+        return launch(command, experiment.run.log, self.lock, self.interrupts, lambda: self._show(number))
 
     def _show_log(self, log: Path) -> None:
         self.progress.reach(0.0, "datasets first", last_line(log))

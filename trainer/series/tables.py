@@ -18,7 +18,7 @@ from trainer.series.rows import MEASURES, Data, Measure, Row, rows
 
 NOTHING = "–"
 SPREAD = "± is the standard deviation over seeds."
-INTERVAL = "Brackets: 95% bootstrap interval over test paintings; of several seeds, the mean of their bounds."
+INTERVAL = "Brackets: 95% bootstrap interval over the test works; of several seeds, the mean of their bounds."
 CROPS = "Training, validation and test count crops, as the original table does; training is scored without dropout."
 FOLDS = "Folds: every painting judged once, by a head fitted to the other folds; near copies stay in one fold."
 INSTEAD = f"A name that ends in {FROM_NOTHING}: trained without the ImageNet weights that its recipe asks for."

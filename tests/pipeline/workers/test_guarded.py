@@ -5,14 +5,16 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
-from pipeline.dataset.rejects import DAMAGED, TOOK_TOO_LONG
+from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, TOOK_TOO_LONG
 from pipeline.errors import MorelliError
 from pipeline.pictures import guard
 from pipeline.pictures.fault import ImageError
@@ -34,6 +36,8 @@ def work_on(name: str) -> str:
                 ctypes.string_at(0)
             if name.startswith("huge"):
                 bytearray(256 << 20)
+            if name.startswith("killed"):
+                os.kill(os.getpid(), signal.SIGKILL)
             if name.startswith("wrong"):
                 raise ValueError(name)
         return "sound"
@@ -84,10 +88,16 @@ def test_what_work_raises_is_passed_on(pool: GuardedPool) -> None:
 
 
 def test_a_process_that_ends_by_itself_is_no_pictures_fault(pool: GuardedPool) -> None:
-    from concurrent.futures.process import BrokenProcessPool
-
     with pytest.raises(BrokenProcessPool):
         pool.submit(leave, 3).result()
+
+
+def test_a_picture_is_blamed_for_a_kill_only_where_that_is_wanted(pool: GuardedPool) -> None:
+    with GuardedPool(1, TIME, blame_kills=True) as blaming:
+        assert blaming.submit(work_on, "killed").result() == OUT_OF_MEMORY
+        assert blaming.submit(work_on, "sound").result() == "sound"
+    with pytest.raises(BrokenProcessPool):
+        pool.submit(work_on, "killed").result()
 
 
 def test_nothing_is_left_behind() -> None:
