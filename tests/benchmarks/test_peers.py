@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +19,7 @@ from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import NAMES, Failed, available, run
 from pipeline.atelier.gallery import counts
 from pipeline.dataset.schemes import parse_scheme
+from tests import forked
 from tests.datasets import make_dataset
 from trainer.series.recipe import read as read_recipe
 
@@ -62,26 +62,8 @@ def test_readers_give_every_crop_once_an_epoch_with_its_label(peer: str, tmp_pat
     ):
         pytest.skip(f"{distribution} of the extra [benchmarks] is not installed")
     make_dataset(tmp_path, paintings=20, scheme="crop32x4").rename(tmp_path / "dataset")
-    script = f"""
-import sys
-from itertools import islice
-from pathlib import Path
-import numpy as np
-from benchmarks.readers import {peer} as peer
-from benchmarks.readers.crops import crops
-folder = Path(sys.argv[1])
-if hasattr(peer, "prepare"): peer.prepare(folder)
-def record(picture, label):
-    return np.asarray(picture, np.uint8).tobytes(), int(np.argmax(label) if np.ndim(label) else label)
-records = sorted((pixels.tobytes(), label) for pixels, label in crops(folder))
-batches = peer.batches(folder, 4, 1)
-for epoch in range(2):
-    seen = [record(*each) for pictures, labels in islice(batches, len(records) // 4) for each in zip(pictures, labels)]
-    print(sorted(seen) == records)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = forked.run("tests.benchmarks.reading", peer, tmp_path)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True", "True"]
 
 

@@ -35,4 +35,4 @@ def built(gallery, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x8", weights=(9, 5, 3, 1))
+    return make_dataset(tmp_path_factory.mktemp("data"), paintings=40, scheme="crop32x4", weights=(9, 5, 3, 1))

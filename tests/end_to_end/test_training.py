@@ -37,9 +37,8 @@ def learned(run: Path) -> list[dict[str, float]]:
 
 def disturbances(chance: random.Random) -> Iterator[tuple[str, int]]:
     """What is done to the run, and how many steps after its start."""
-    yield "SIGKILL", chance.randint(2, 6)
-    yield "SIGKILL and a torn checkpoint", chance.randint(12, 20)
-    yield "SIGTERM", chance.randint(4, 10)
+    yield "SIGKILL and a torn checkpoint", chance.randint(4, 10)
+    yield "SIGTERM", chance.randint(6, 10)
 
 
 @pytest.mark.timeout(900)  # a dozen starts of TensorFlow, one after the other
@@ -109,7 +108,7 @@ def check_what_a_run_leaves(run: Path) -> None:
 
 
 def check_refusals(dataset: Path, run: Path, tmp_path: Path) -> None:
-    other = make_dataset(tmp_path / "other", paintings=40, scheme="crop32x8", seed=1, weights=(9, 5, 3, 1))
+    other = make_dataset(tmp_path / "other", paintings=40, scheme="crop32x4", seed=1, weights=(9, 5, 3, 1))
     code, _, err = finish(start(other, run, "--dropout=0.5"))
     assert code == 1
     assert "dropout was 0.3, now 0.5" in err

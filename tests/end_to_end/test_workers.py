@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
 from pathlib import Path
 
 from tests.end_to_end.trainings import STEPS, finish, newest_step, start, wait_for_step
+from tests.forked import Command
 
 
-def start_workers(dataset: Path, run: Path) -> list[subprocess.Popen[str]]:
+def start_workers(dataset: Path, run: Path) -> list[Command]:
     ports = []
     for _ in range(2):
         with socket.socket() as probe:

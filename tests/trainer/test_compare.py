@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from tests import runs
+from tests import forked, runs
 from trainer.compare import compare, compare_runs, table
 from trainer.judging.predictions import read_paintings
 from trainer.judging.voting import Paintings, gather
@@ -83,11 +81,11 @@ def test_runs_on_other_paintings_are_refused():
 def test_the_command_prints_the_comparison_and_refuses_what_is_no_run(
     judged_run: Path, weaker_run: Path, tmp_path: Path
 ):
-    command = [sys.executable, "-m", "trainer.compare"]
-    done = subprocess.run([*command, str(weaker_run), str(judged_run)], capture_output=True, text=True, check=True)
+    done = forked.run("trainer.compare", weaker_run, judged_run)
+    assert done.returncode == 0, done.stderr
     assert "McNemar's exact test: p = " in done.stdout
     assert "macro_f1" in done.stdout
-    refused = subprocess.run([*command, str(judged_run), str(tmp_path)], capture_output=True, text=True, check=False)
+    refused = forked.run("trainer.compare", judged_run, tmp_path)
     assert refused.returncode != 0
     assert "trainer.main" in refused.stderr
     assert "Traceback" not in refused.stderr

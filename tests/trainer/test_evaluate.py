@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -13,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import dummy, metrics
 
 from pipeline.dataset.contract import Artist
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import DamagedShardError, DatasetError
-from tests import runs
+from tests import forked, runs
 from trainer.judging import predictions, scores
 from trainer.judging.confusion import confusion, order_by_movement
 from trainer.judging.evaluation import evaluate_split
@@ -113,11 +111,12 @@ def test_the_command_computes_the_same_again(judged_run: Path, judged_dataset: P
 
 
 def test_the_command_line_prints_the_table_and_refuses_another_dataset(judged_run: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "trainer.evaluate", f"--run_dir={judged_run}", "--split=validation"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = ("trainer.evaluate", f"--run_dir={judged_run}", "--split=validation")
+    done = forked.run(*command)
+    assert done.returncode == 0, done.stderr
     assert "validation: 25 paintings, 100 crops" in done.stdout
     other = runs.make_dataset(tmp_path, "crop16x2")
-    refused = subprocess.run([*command, f"--dataset_dir={other}"], capture_output=True, text=True, check=False)
+    refused = forked.run(*command, f"--dataset_dir={other}")
     assert refused.returncode != 0
     assert "may be among the run's training paintings" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -227,6 +226,7 @@ def test_pooled_scores_are_a_distribution_and_one_crop_is_itself(values: np.ndar
     np.testing.assert_allclose(pool(values[::-1], pooling), pooled, rtol=1e-6)
 
 
+@settings(max_examples=30)
 @given(SCORES)
 def test_metrics_of_sums_are_those_of_scikit_learn(values: np.ndarray):
     paintings = paintings_of(values, np.arange(10) % 6, samples=4)  # the seventh artist is never right

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ from pipeline.errors import DatasetError, InputError
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.progress import Progress
 from tests.datasets import make_dataset
+from tests.forked import Command
 from tests.runs import paint
 from trainer import experiments
 from trainer.run.folder import RunFolder
@@ -31,7 +30,6 @@ from trainer.series.provision import Source
 from trainer.series.runner import Series, is_complete, plan
 from trainer.training.interrupts import Interrupts
 
-REPOSITORY = Path(__file__).parents[2]
 GOOD = """\
 --dataset_dir=datasets/crop32x2
 --backbone=ResNet8
@@ -50,20 +48,13 @@ def write_recipes(folder: Path, **texts: str) -> str:
     return str(folder / "*.flags")
 
 
-def start(*flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "trainer.experiments", *flags],
-        cwd=REPOSITORY,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def start(*flags: str) -> Command:
+    return Command("trainer.experiments", *flags)
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, err
+def finish(process: Command) -> tuple[int | None, str, str]:
+    out, err = process.communicate()
+    return process.poll(), out, err
 
 
 # --- As a user runs it ---

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests import forked
 from trainer import export
 from trainer.export import ExportError
 from trainer.run.folder import RunError, RunFolder
@@ -61,6 +60,6 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_the_command_names_what_it_wrote(judged_run: Path, judged_dataset: Path, tmp_path: Path) -> None:
     flags = ["--format=keras", f"--output={tmp_path}", f"--dataset_dir={judged_dataset}"]
-    command = [sys.executable, "-m", "trainer.export", f"--run_dir={judged_run}", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    done = forked.run("trainer.export", f"--run_dir={judged_run}", *flags)
+    assert done.returncode == 0, done.stderr
     assert "model.keras: scores differ from the original's by at most 0 " in done.stdout

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.schemes import parse_scheme
 from pipeline.errors import InputError
 from pipeline.storage.cells import unescape
-from tests import runs
+from tests import forked, runs
 from tests.end_to_end import builds
 from trainer import predict
 from trainer.asking import maps
@@ -152,8 +151,7 @@ def odd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(run_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "trainer.predict", f"--run_dir={run_dir}", *map(str, arguments)]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+    return forked.run("trainer.predict", f"--run_dir={run_dir}", *arguments)
 
 
 def test_a_folder_gives_a_table_in_order_and_broken_files_are_named(judged_run: Path, odd_folder: Path, tmp_path: Path):

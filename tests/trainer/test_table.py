@@ -7,15 +7,13 @@ import io
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests import browser
+from tests import browser, forked
 from trainer.run import outcomes
 from trainer.run.folder import RunError, RunFolder
 from trainer.run.outcomes import Outcome
@@ -204,9 +202,9 @@ def runs_folder(judged_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_the_command_writes_three_tables_of_real_runs(runs_folder: Path, judged_run: Path, tmp_path: Path):
-    command = [sys.executable, "-m", "trainer.table", f"--output={tmp_path / 'out'}"]
-    folders = [str(runs_folder), str(runs_folder / "small")]
-    said = subprocess.run([*command, *folders], check=True, capture_output=True, text=True).stdout
+    done = forked.run("trainer.table", f"--output={tmp_path / 'out'}", runs_folder, runs_folder / "small")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
     assert "3 runs:" in said
     (line,) = (line for line in said.splitlines() if line.startswith("| small"))
     test = json.loads((judged_run / "results.json").read_text())["test"]
