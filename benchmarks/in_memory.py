@@ -40,10 +40,10 @@ def load(dataset: Path, most: int | None = None) -> tuple[np.ndarray, np.ndarray
     paths = [str(dataset / shard.filename) for shard in contract.splits["train"]]
     start = 0
     for batch in tf.data.TFRecordDataset(paths).batch(256):
-        parsed = parse_batch(batch[: count - start], contract)
+        parsed = parse_batch(batch[: count - start].numpy(), contract)
         end = start + len(parsed["label"])
-        np.divide(parsed["image"].numpy(), 255, out=images[start:end], dtype=np.float32)
-        labels[start:end] = parsed["label"].numpy()
+        np.divide(parsed["image"], 255, out=images[start:end], dtype=np.float32)
+        labels[start:end] = parsed["label"]
         start = end
         if start == count:
             break

@@ -41,11 +41,11 @@ MEMORY_SHUFFLE_MIB = 128  # half the default, so that its two windows are smalle
 MEMORY_STEPS = 5
 
 
-def _steps(dataset: Path, backbone: str, epoch_steps: int = 1000) -> Any:
+def _steps(dataset: Path, backbone: str, augment: str = "light", epoch_steps: int = 1000) -> Any:
     """A training step as `--backbone` with defaults makes it."""
     from trainer.network import models
     from trainer.training import devices, objective
-    from trainer.training.steps import Steps
+    from trainer.training.steps import Augmentation, Steps
 
     devices.seed_everything(0, deterministic=False)
     place = devices.find_place("none", BATCH)
@@ -55,11 +55,13 @@ def _steps(dataset: Path, backbone: str, epoch_steps: int = 1000) -> Any:
     average = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
     schedule = objective.Schedule(1e-3, 0, epoch_steps, cosine=True)
     optimizer = objective.optimizer("adamw", schedule, 0.05, 1.0, network.model.trainable_variables, loss_scaling=False)
-    return Steps(place, network, average, 0.999, objective.Objective(0.1), 0.0, optimizer, 1, jit=False)
+    varied = Augmentation(augment, 0, BATCH)
+    goal = objective.Objective(0.1)
+    return Steps(place, network, average, 0.999, goal, 0.0, optimizer, 1, jit=False, augmentation=varied)
 
 
 def _take(steps: Any, batch: Any) -> None:
-    steps.train(batch, (False, False), frozen=False, gathered=1, update=True)
+    steps.train(0, batch, (False, False), frozen=False, gathered=1, update=True)
 
 
 def stream(
@@ -68,13 +70,13 @@ def stream(
     """Augmentation -> source -> "rates", examples/s, and "waits", shares of time, by round; `each` steps a round."""
     from trainer.data.stream import Stream, training_batches
 
-    steps = _steps(dataset, "MobileNet")
     opened = Dataset.open(dataset)
     contract = opened.contract
     images, labels = in_memory.load(dataset, ARRAY_PAINTINGS * SAMPLES)
     seen: dict[str, dict[str, dict[str, list[float]]]] = {}
     for augment in augmentations:
-        flow = Stream(opened, BATCH, shuffle_mib=256, seed=0, augmentation=augment)
+        steps = _steps(dataset, "MobileNet", augment)
+        flow = Stream(opened, BATCH, shuffle_mib=256, seed=0)
         batches = training_batches(flow, 0, epochs=EPOCHS)
         sources: dict[str, Any] = {STREAMED: batches, HELD: itertools.repeat(next(batches))}
         if augment == "none":
@@ -103,7 +105,7 @@ def resume(dataset: Path) -> dict[int, float]:
     """Seconds from nothing to the first batch, by the step it belongs to."""
     from trainer.data.stream import Stream, training_batches
 
-    flow = Stream(Dataset.open(dataset), BATCH, shuffle_mib=256, seed=0, augmentation="light")
+    flow = Stream(Dataset.open(dataset), BATCH, shuffle_mib=256, seed=0)
     last = flow.steps_per_epoch - 1
     found = {}
     for step in (0, last // 4, last // 2, last * 3 // 4, last):
@@ -124,7 +126,7 @@ def consume(dataset: Path, source: str) -> None:
     opened = Dataset.open(dataset)
     contract = opened.contract
     if source == STREAMED:
-        batches = training_batches(Stream(opened, BATCH, MEMORY_SHUFFLE_MIB, 0, "light"), 0)
+        batches = training_batches(Stream(opened, BATCH, MEMORY_SHUFFLE_MIB, 0), 0)
     else:
         in_memory.restrain()
         try:

@@ -176,5 +176,5 @@ def crops(dataset: Path, split: str) -> Counter[bytes]:
     for shard in contract.splits[split]:
         with (dataset / shard.filename).open("rb") as file:
             payloads = [payload for _, payload in read_frames(file, shard.filename)]
-        found.update(image.tobytes() for image in parse_batch(payloads, contract)["image"].numpy())
+        found.update(image.tobytes() for image in parse_batch(payloads, contract)["image"])
     return found

@@ -196,8 +196,8 @@ def read_split(dataset_dir: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     contract = Dataset.open(dataset_dir).contract
     files = [str(dataset_dir / shard.filename) for shard in contract.splits[split]]
     serialized = list(tf.data.TFRecordDataset(files).as_numpy_iterator())
-    parsed = parse_batch(tf.constant(serialized), contract)
-    return parsed["image"].numpy(), parsed["label"].numpy()
+    parsed = parse_batch(serialized, contract)
+    return parsed["image"], parsed["label"]
 
 
 def _write_json(path: Path, content: dict) -> None:

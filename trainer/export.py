@@ -5,8 +5,9 @@
     tflite       one file, for phones (LiteRT)
     keras        best.keras itself, with its labels beside it
 
-All take uint8[batch, size, size, 3] RGB at the dataset's crop size and give float32[batch, artists]. Every export is
-run on crops of the test split and held against the original before it gets its name.
+All take uint8[batch, size, size, 3] RGB, the dataset's crops at the run's --input_size where that is less, and give
+float32[batch, artists]. Every export is run on crops of the test split and held against the original before it gets its
+name.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def export(run: RunFolder, kind: str, output: Path, dataset_dir: Path | None = N
 
     model = load_network(run.best)
     dataset = Dataset.open(dataset_dir or run.dataset_dir)
-    crops = next(iter(evaluation_batches(dataset, "test", _CROPS)))["image"]
+    crops = next(iter(evaluation_batches(dataset, "test", _CROPS, model.input_shape[1])))["image"]
     expected = np.asarray(model(crops, training=False))
 
     target = output / FILES[kind]

@@ -19,8 +19,8 @@ def crops(folder: Path) -> Iterator[tuple[np.ndarray, int]]:
     dataset = Dataset.open(folder / "dataset")
     for shard in dataset.contract.splits["train"]:
         for batch in tf.data.TFRecordDataset(dataset.shard_path(shard)).batch(64):
-            parsed = parse_batch(batch, dataset.contract)
-            yield from zip(parsed["image"].numpy(), parsed["label"].numpy().tolist(), strict=True)
+            parsed = parse_batch(batch.numpy(), dataset.contract)
+            yield from zip(parsed["image"], parsed["label"].tolist(), strict=True)
 
 
 def buffered(size: int) -> int:

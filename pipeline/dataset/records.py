@@ -6,7 +6,6 @@ those of whole shards at once; both hold them against the same rules, and name t
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -17,6 +16,7 @@ from pipeline.dataset.contract import Contract, Shard
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.dataset.index import Extent, Index, check, damaged, index
+from pipeline.dataset.pixels import UndecodableError, decode_pixels
 from pipeline.errors import DamagedShardError
 
 MOST_ID = 64  # characters of a painting's id
@@ -211,12 +211,9 @@ def undecodable(stream: BinaryIO, path: str, contract: Contract) -> DamagedShard
     Raises:
       DamagedShardError: a record is damaged in another way.
     """
-    from PIL import Image
-
     for offset, record in read_records(stream, path, contract):
         try:
-            if contract.encoding != "raw":
-                Image.open(io.BytesIO(record.image), formats=[contract.encoding.upper()]).load()
-        except Exception as error:  # decoders raise what they like
+            decode_pixels(record.image, contract)
+        except UndecodableError as error:
             return DamagedShardError(path, offset, f"the record has a picture that cannot be decoded ({error})")
     return None

@@ -107,9 +107,9 @@ def pictures(dataset) -> dict[tuple[bytes, int], np.ndarray]:
 
     contract = Dataset.open(dataset).contract
     paths = [str(dataset / shard.filename) for shard in contract.splits["test"]]
-    parsed = parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))), contract)
-    keys = zip(parsed["painting_id"].numpy(), parsed["crop_index"].numpy(), strict=True)
-    return dict(zip(keys, parsed["image"].numpy(), strict=True))
+    parsed = parse_batch(next(iter(tf.data.TFRecordDataset(paths).batch(1000))).numpy(), contract)
+    keys = zip(parsed["painting_id"], parsed["crop_index"], strict=True)
+    return dict(zip(keys, parsed["image"], strict=True))
 
 
 @pytest.mark.parametrize("encoding", ["png", "jpeg"])

@@ -66,7 +66,7 @@ def test_a_series_is_stopped_resumes_and_ends_with_a_table_in_spite_of_a_failure
     runs, good = tmp_path / "runs", tmp_path / "runs" / "good" / "seed0"
     flags = (f"--recipes={recipes}", f"--datasets={tmp_path / 'datasets'}", f"--runs={runs}")
 
-    process = start(*flags)
+    process = start(*flags, "--epochs=500")  # it cannot end before it is stopped
     while not RunFolder(good).read_history():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

@@ -1,7 +1,7 @@
 """Who painted this? Pictures, asked of a finished run.
 
 There is one way from a file to pixels: the builder's `images.decode` and `images.cut`, its encoding, and the trainer's
-`records.parse_batch`. A picture asked about goes through all of it, so that its crops are, bit by bit, the records
+`parse.parse_batch`. A picture asked about goes through all of it, so that its crops are, bit by bit, the records
 that the builder would have made of it. Decoding is done in processes that a picture may end.
 """
 
@@ -87,6 +87,7 @@ class Attributor:
             self._references = References(run)
             self._known = strangers.read(run)
             self._model = load_model(run)
+            self._side: int = self._model.input_shape[1]
         except BaseException:
             self._processes.shutdown(wait=False)
             raise
@@ -157,7 +158,7 @@ class Attributor:
     def _predicted(self, examples: Sequence[bytes]) -> Iterator[dict[str, Any]]:
         """Scores and embeddings of records, `_BATCH` at once."""
         groups = (examples[start : start + _BATCH] for start in range(0, len(examples), _BATCH))
-        yield from predicted(self._model, (parse(group, self.expertise) for group in groups))
+        yield from predicted(self._model, (parse(group, self.expertise, self._side) for group in groups))
 
     def regions(self, picture: Picture) -> list[Region]:
         """What parts of the whole picture say, for a map: of many overlapping windows, or of the places of a feature
@@ -181,7 +182,7 @@ class Attributor:
 
     def _places(self, picture: Picture) -> list[Region]:
         maps = self._activation = self._activation or ActivationMaps(self._model)
-        (record,) = parse(picture.examples, self.expertise)["image"]
+        (record,) = parse(picture.examples, self.expertise, self._side)["image"]
         said = calibrated(softmax(maps(record), axis=-1), self.expertise.temperature)
         rows, columns = said.shape[:2]
         high, wide = picture.whole.height / rows, picture.whole.width / columns
@@ -192,11 +193,9 @@ class Attributor:
         ]
 
 
-def parse(examples: Sequence[bytes], expertise: Expertise) -> dict[str, Any]:
-    """Records as `records.parse_batch` gives them, in numpy."""
-    import tensorflow as tf
-
+def parse(examples: Sequence[bytes], expertise: Expertise, side: int | None = None) -> dict[str, Any]:
+    """Records as `parse_batch` gives them."""
     contract = Contract(
         expertise.scheme, expertise.encoding, expertise.artists, {}, expertise.fingerprint, expertise.seed
     )
-    return {name: value.numpy() for name, value in parse_batch(tf.constant(list(examples)), contract).items()}
+    return parse_batch(examples, contract, side)

@@ -1,15 +1,14 @@
 """Blocks of shards in memory, and the batches that are put together from them.
 
 A block's shards are read, whole and in one go, into memory that the block before the last has left, and a record's
-picture is copied once, from there into its batch, in memory that an earlier batch has left: a page that is new to the
-process costs ten times what copying into it costs. The next block is read while one is used.
+picture is copied once, from there into its batch, in memory that an earlier batch has left. The next block is read
+while one is used.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -21,11 +20,9 @@ from pipeline.dataset.index import Extent, Index, check
 from pipeline.dataset.records import locate
 from pipeline.errors import DamagedShardError
 from trainer.data import order
+from trainer.data.memory import PAGE, Lender, from_page
 from trainer.data.order import Block
-
-# Bytes. Some processors copy from a file's pages three times slower to a few bytes past the start of a page, where
-# NumPy's arrays begin, than to the start. TensorFlow wants 64.
-_PAGE = 4096
+from trainer.data.pictures import Stored
 
 
 class _Loaded(NamedTuple):
@@ -48,17 +45,24 @@ class Blocks:
         self._epoch_blocks = functools.lru_cache(maxsize=2)(blocks)
         self._seed, self._end = seed, end
         self._spare: list[np.ndarray] = []  # memory of blocks
-        self._blank: list[np.ndarray] = []  # memory of batches
+        self._lender = Lender()
         self._loads: dict[tuple[int, int], Future[_Loaded]] = {}
         self._reader = ThreadPoolExecutor(1, "blocks")
         self._lock = threading.Lock()
 
-    def take(self, epoch: int, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def take(
+        self, epoch: int, first: int, count: int, windows: np.ndarray | None = None
+    ) -> tuple[np.ndarray | list[Stored], np.ndarray]:
         """The records of an epoch from the `first` one on that it emits.
 
+        Args:
+          epoch, first, count: which.
+          windows: int64[count, 4], the part of each picture that is wanted (`trainer.data.windows`).
+
         Returns:
-          Pictures, uint8[count, size, size, 3] where they are stored raw, else bytes[count] of PNG or JPEG files; and
-          int64[count] labels. Once nobody holds the pictures, nor a view of them, their memory is used again.
+          Pictures, and int64[count] labels. Pictures that are stored raw and wanted whole are uint8[count, size, size,
+          3], whose memory is used again once nobody holds it, nor a view of it. Else there is one for each record: the
+          window where they are stored raw, and the whole file where they are not.
 
         Raises:
           DamagedShardError: a shard is damaged.
@@ -66,7 +70,8 @@ class Blocks:
         """
         size = self._contract.scheme.size
         raw = self._contract.encoding == "raw"
-        pictures = self._pictures(count, size * size * 3) if raw else np.empty(count, object)
+        whole = self._lender.lend(count, size * size * 3) if raw and windows is None else None
+        apart: list[Stored] = []
         labels = np.empty(count, np.int64)
         done = 0
         with self._lock:
@@ -78,18 +83,15 @@ class Blocks:
                 labels[done : done + len(chosen)] = found.labels[chosen]
                 for start, length in zip(found.starts[chosen].tolist(), found.lengths[chosen].tolist(), strict=True):
                     some = memory[start : start + length]
-                    pictures[done] = some if raw else some.tobytes()
+                    if whole is not None:
+                        whole[done] = some
+                    elif raw and windows is not None:
+                        left, top, right, bottom = windows[done].tolist()
+                        apart.append(some.reshape(size, size, 3)[top:bottom, left:right].copy())
+                    else:
+                        apart.append(some.tobytes())
                     done += 1
-        return (pictures.reshape(count, size, size, 3) if raw else pictures), labels
-
-    def _pictures(self, count: int, size: int) -> np.ndarray:
-        """uint8[count, size], not filled."""
-        memory = _at_least(count * size, self._blank)
-        # The base of all views of it: numpy's views refer to the array they come from, at any remove, but see none
-        # behind a buffer.
-        lent = np.frombuffer(memory.data, np.uint8, count * size)
-        weakref.finalize(lent, self._blank.append, memory).atexit = False
-        return lent.reshape(count, size)
+        return (apart if whole is None else whole.reshape(count, size, size, 3)), labels
 
     def _load(self, epoch: int, number: int) -> _Loaded:
         """A block; reading of the one after it starts."""
@@ -105,7 +107,7 @@ class Blocks:
     def _read(self, epoch: int, number: int) -> _Loaded:
         block = self._epoch_blocks(epoch)[number]
         shards = [self._contract.splits["train"][shard] for shard in block.shards]
-        memory = _at_least(sum(_pages(shard.bytes) for shard in shards), self._spare)
+        memory = from_page(sum(_pages(shard.bytes) for shard in shards), self._spare)
         extents, at = [], 0
         for shard in shards:
             extents.append(Extent(self._dataset.shard_path(shard), at, shard.bytes))
@@ -117,17 +119,9 @@ class Blocks:
         return _Loaded(memory, found, order.block_positions(block, number, found.labels, self._seed, epoch))
 
 
-def _at_least(size: int, spare: list[np.ndarray]) -> np.ndarray:
-    """uint8[at least size] from the start of a page on: the last of `spare`, if it is large enough, else new."""
-    if spare and len(memory := spare.pop()) >= size:
-        return memory
-    memory = np.empty(size + _PAGE, np.uint8)
-    return memory[-memory.ctypes.data % _PAGE :]
-
-
 def _pages(size: int) -> int:
     """Bytes of the pages that `size` bytes take."""
-    return -(-size // _PAGE) * _PAGE
+    return -(-size // PAGE) * PAGE
 
 
 def _fill(memory: np.ndarray, path: str) -> None:

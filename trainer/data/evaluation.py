@@ -6,6 +6,7 @@ be longer than any memory.
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,14 +14,14 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from pipeline.dataset.contract import Shard
 from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.index import Extent, Index, check
+from pipeline.dataset.pixels import UndecodableError
 from pipeline.dataset.records import locate, painting_ids, undecodable
 from pipeline.storage import files
-from trainer.data.parse import decode_images
+from trainer.data.pictures import make_pictures, resize_all
 from trainer.data.stream import PREFETCH
 
 Batch = dict[str, Any]
@@ -34,24 +35,33 @@ class _Part(NamedTuple):
     records: np.ndarray
 
 
-def evaluation_batches(dataset: Dataset, split: str, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(dataset: Dataset, split: str, batch_size: int, side: int | None = None) -> Iterator[Batch]:
     """Every record of a split exactly once, in shard order; the last batch may be smaller.
 
+    Args:
+      dataset, split: of which records.
+      batch_size: of them, at once.
+      side: of the pictures, in pixels, as a network asks for it; None: as large as the records'.
+
     Returns:
-      Dicts as `parse.parse_batch` gives them, in numpy. Iterate inside `damage_named` to have a picture that cannot be
-      decoded named as well.
+      Dicts as `parse.parse_batch` gives them. Iterate inside `damage_named` to have a picture that cannot be decoded
+      named as well.
 
     Raises:
       DatasetError: there is no such split, or a shard is missing.
       DamagedShardError: a shard has another size; or, while iterating, a record is damaged or none of such a dataset.
     """
     dataset.check_shards(split)
-    return _ahead(dataset, _batches_of_parts(dataset, dataset.contract.splits[split], batch_size), _with_pictures)
+    parts = _batches_of_parts(dataset, dataset.contract.splits[split], batch_size)
+    return _ahead(dataset, parts, functools.partial(_with_pictures, side=side))
 
 
-def shard_batches(dataset: Dataset, shards: Sequence[Shard], batch_size: int) -> Iterator[Batch]:
+def shard_batches(
+    dataset: Dataset, shards: Sequence[Shard], batch_size: int, side: int | None = None
+) -> Iterator[Batch]:
     """The same of some shards, where no batch holds records of two: what becomes of a shard depends on it alone."""
-    return _ahead(dataset, _batches_of_parts(dataset, shards, batch_size, mixed=False), _with_pictures)
+    parts = _batches_of_parts(dataset, shards, batch_size, mixed=False)
+    return _ahead(dataset, parts, functools.partial(_with_pictures, side=side))
 
 
 def listed_batches(dataset: Dataset, shards: Sequence[Shard], batch_size: int) -> Iterator[Batch]:
@@ -110,8 +120,8 @@ def _read(dataset: Dataset, shard: Shard) -> tuple[np.ndarray, Index]:
     return memory, locate(memory, [Extent(path, 0, len(memory))], [shard], dataset.contract)
 
 
-def _with_pictures(dataset: Dataset, parts: list[_Part]) -> Batch:
-    return {**_without_pictures(dataset, parts), "image": _pictures(dataset, parts)}
+def _with_pictures(dataset: Dataset, parts: list[_Part], side: int | None) -> Batch:
+    return {**_without_pictures(dataset, parts), "image": _pictures(dataset, parts, side)}
 
 
 def _without_pictures(dataset: Dataset, parts: list[_Part]) -> Batch:
@@ -127,8 +137,8 @@ def _without_pictures(dataset: Dataset, parts: list[_Part]) -> Batch:
     }
 
 
-def _pictures(dataset: Dataset, parts: list[_Part]) -> np.ndarray:
-    """uint8[records, size, size, 3]."""
+def _pictures(dataset: Dataset, parts: list[_Part], side: int | None) -> np.ndarray:
+    """uint8[records, side, side, 3]."""
     size = dataset.contract.scheme.size
     stored = [
         part.memory[start : start + length]
@@ -138,9 +148,8 @@ def _pictures(dataset: Dataset, parts: list[_Part]) -> np.ndarray:
         )
     ]
     if dataset.contract.encoding == "raw":
-        return np.stack(stored).reshape(-1, size, size, 3)
-    encoded = tf.constant([picture.tobytes() for picture in stored])
-    return np.asarray(decode_images(encoded, dataset.contract).numpy())
+        return resize_all(np.stack(stored).reshape(-1, size, size, 3), side or size)
+    return make_pictures([picture.tobytes() for picture in stored], dataset.contract, side)
 
 
 def count_classes(dataset: Dataset) -> np.ndarray:
@@ -156,14 +165,14 @@ def count_classes(dataset: Dataset) -> np.ndarray:
 
 @contextmanager
 def damage_named(dataset: Dataset, split: str) -> Iterator[None]:
-    """Turns TensorFlow's word that some picture cannot be decoded into one that says which, where and what to do.
+    """Turns a decoder's word that some picture cannot be decoded into one that says which, where and what to do.
 
     Raises:
-      DamagedShardError: in place of a tf.errors.OpError that a bad picture explains. Others pass.
+      DamagedShardError: in place of an UndecodableError.
     """
     try:
         yield
-    except tf.errors.OpError:
+    except UndecodableError:
         for shard in dataset.contract.splits[split]:
             path = dataset.shard_path(shard)
             with open(path, "rb") as stream:

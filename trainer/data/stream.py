@@ -9,9 +9,10 @@ one thread and freed by another, they fragment the heap, which grows for an epoc
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,16 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.dataset.dataset import Dataset
-from trainer.data import augment, order
+from trainer.data import order
 from trainer.data.blocks import Blocks
-from trainer.data.parse import decode_images
+from trainer.data.memory import Lender
+from trainer.data.pictures import Stored, fill_pictures
+from trainer.data.windows import draw_windows
 
 PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
 Batch = tuple[tf.Tensor, tf.Tensor]
+Taken = tuple[np.ndarray | list[Stored], np.ndarray]
 PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
 
 
@@ -37,9 +41,9 @@ class Stream:
       dataset: whose training split is read.
       batch_size: records of a step, over all workers and devices.
       shuffle_mib: memory for shuffling, as if all pictures were raw. Half is the block in use, half is the next one.
-      seed: of order and augmentation.
-      augmentation: a level of `trainer.data.augment`.
-      resized_crop: whether its `random_resized_crop` is on.
+      seed: of order and windows.
+      side: of the pictures that are handed over, in pixels; None: the dataset's.
+      resized_crop: whether each is a random window of its record (`trainer.data.windows`).
       class_counts: int64[shards, classes] to emit all classes equally often; None emits each record once.
       worker, workers: this process takes the `worker`-th of `workers` equal parts of each batch.
     """
@@ -48,7 +52,7 @@ class Stream:
     batch_size: int
     shuffle_mib: int
     seed: int
-    augmentation: str = "none"
+    side: int | None = None
     resized_crop: bool = False
     class_counts: np.ndarray | None = None
     worker: int = 0
@@ -77,9 +81,35 @@ class Stream:
         """Records of a batch that this worker gets."""
         return self.batch_size // self.workers
 
+    @property
+    def handed(self) -> tuple[int, int, int]:
+        """The shape of a picture as it is handed over."""
+        side = self.side or self.dataset.contract.scheme.size
+        return (side, side, 3)
+
+    def windows(self, number: int) -> np.ndarray | None:
+        """This worker's windows of the `number`-th batch of the run."""
+        if not self.resized_crop:
+            return None
+        drawn = draw_windows(self.seed, number, self.batch_size, self.dataset.contract.scheme.size)
+        return drawn[self.worker * self.part :][: self.part]
+
+
+@dataclass(slots=True)
+class Waits:
+    """Seconds that whoever takes batches has waited: for records to be read, and for their pictures to be made."""
+
+    reading: float = 0.0
+    making: float = 0.0
+
 
 def training_batches(
-    stream: Stream, epoch: int, first: int = 0, epochs: int = 1, deliver: Callable[[Batch], Any] = lambda batch: batch
+    stream: Stream,
+    epoch: int,
+    first: int = 0,
+    epochs: int = 1,
+    deliver: Callable[[Batch], Any] = lambda batch: batch,
+    waits: Waits | None = None,
 ) -> Iterator[Any]:
     """The batches of an epoch from the `first` one on, then those of the epochs after it, `epochs` in all.
 
@@ -90,56 +120,60 @@ def training_batches(
       stream: of which data, and how.
       epoch, first, epochs: which batches.
       deliver: called with each batch ahead of its turn, in another thread, to bring it to the devices.
+      waits: what is waited for is added to it.
 
     Yields:
-      What `deliver` makes of (image uint8[part, size, size, 3], target float32[part, classes]); a target sums to 1 and
-      is one-hot unless the augmentation mixes images.
+      What `deliver` makes of (image uint8[part, side, side, 3], one-hot target float32[part, classes]).
 
     Raises:
       DamagedShardError, OSError: a shard is damaged, or cannot be read.
+      UndecodableError: a picture is damaged; iterate inside `evaluation.damage_named` to have it named.
     """
     steps = stream.steps_per_epoch
     blocks = Blocks(stream.dataset, stream.blocks, stream.seed, epoch + epochs)
-    finish = _finisher(stream)
+    lender = Lender()
+    one_hot = np.eye(len(stream.dataset.contract.labels), dtype=np.float32)
 
-    def take(number: int) -> tuple[np.ndarray, np.ndarray]:
+    def take(number: int) -> Taken:
         current, step = divmod(number, steps)
-        return blocks.take(current, step * stream.batch_size + stream.worker * stream.part, stream.part)
+        first = step * stream.batch_size + stream.worker * stream.part
+        return blocks.take(current, first, stream.part, stream.windows(number))
 
-    def prepare(number: int, taken: Future[tuple[np.ndarray, np.ndarray]]) -> Any:
-        return deliver(finish(number, *taken.result()))
+    def prepare(number: int, taken: Future[Taken]) -> Any:
+        stored, labels = taken.result()
+        pictures = _handed_over(stream, number, stored, lender)
+        # DLPack hands memory over as it is; convert_to_tensor would copy it, into pages that are new.
+        images = tf.experimental.dlpack.from_dlpack(pictures.__dlpack__())
+        return deliver((images, tf.convert_to_tensor(one_hot[labels])))
 
-    ahead: deque[Future[Any]] = deque()
+    waits = waits or Waits()
+    ahead: deque[tuple[Future[Taken], Future[Any]]] = deque()
+
+    def next_batch() -> Any:
+        taken, prepared = ahead.popleft()
+        asked = time.perf_counter()
+        wait([taken])
+        read = time.perf_counter()
+        batch = prepared.result()
+        waits.reading += read - asked
+        waits.making += time.perf_counter() - read
+        return batch
+
     # Threads of Python, not of tf.data: that would call Python from its own, which cannot end while a process does.
     with ThreadPoolExecutor(1, "take") as taker, ThreadPoolExecutor(PARALLEL, "prepare") as preparers:
         for number in range(epoch * steps + first, (epoch + epochs) * steps):
-            ahead.append(preparers.submit(prepare, number, taker.submit(take, number)))
+            taken = taker.submit(take, number)
+            ahead.append((taken, preparers.submit(prepare, number, taken)))
             if len(ahead) > PREFETCH:
-                yield ahead.popleft().result()
+                yield next_batch()
         while ahead:
-            yield ahead.popleft().result()
+            yield next_batch()
 
 
-def _finisher(stream: Stream) -> Callable[[int, np.ndarray, np.ndarray], Batch]:
-    """What makes a batch of its number in the run, its pictures as they are stored, and its labels."""
-    one_hot = np.eye(len(stream.dataset.contract.labels), dtype=np.float32)
-    raw = stream.dataset.contract.encoding == "raw"
-
-    @tf.function
-    def decode_and_augment(number: tf.Tensor, images: tf.Tensor, targets: tf.Tensor) -> Batch:
-        if not raw:
-            images = decode_images(images, stream.dataset.contract)
-        # Drawn from the batch's place in the run, so that a resumed run augments as the undisturbed one does.
-        seed = tf.stack([tf.constant(stream.seed, tf.int64), number * stream.workers + stream.worker])
-        return augment.augment(images, targets, seed, stream.augmentation, stream.resized_crop)
-
-    def finish(number: int, images: np.ndarray, labels: np.ndarray) -> Batch:
-        # DLPack hands memory over as it is; convert_to_tensor would copy it, into pages that are new.
-        pictures = tf.experimental.dlpack.from_dlpack(images.__dlpack__()) if raw else tf.convert_to_tensor(images)
-        targets = tf.convert_to_tensor(one_hot[labels])
-        if raw and stream.augmentation == "none" and not stream.resized_crop:
-            return pictures, targets
-        made: Batch = decode_and_augment(tf.constant(number, tf.int64), pictures, targets)
-        return made
-
-    return finish
+def _handed_over(stream: Stream, number: int, stored: np.ndarray | list[Stored], lender: Lender) -> np.ndarray:
+    """uint8[part, side, side, 3] of a batch's records."""
+    if isinstance(stored, np.ndarray) and stored.shape[1:] == stream.handed:
+        return stored
+    pictures = lender.lend(len(stored), *stream.handed)
+    fill_pictures(pictures, list(stored), stream.dataset.contract, stream.windows(number))
+    return pictures

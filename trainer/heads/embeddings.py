@@ -29,7 +29,7 @@ from trainer.network.models import Design, Network
 from trainer.network.pretrained import cache_folder
 
 READ = 1024  # embeddings read at once
-_VERSION = 1  # of what stands in the files
+_VERSION = 2  # of what stands in the files
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def embed(dataset: Dataset, design: Design, network: Network, batch_size: int) -
     }
     total = sum(dataset.contract.records(split) for split in SPLITS)
     left = sum(shard.records for shards in missing.values() for shard in shards)
-    size = design.crop_size
+    size = design.picture_size
     step = tf.function(
         lambda pictures: network.embedding(pictures, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
@@ -111,7 +111,7 @@ def embed(dataset: Dataset, design: Design, network: Network, batch_size: int) -
         with Progress("embedding", total, "record", done=total - left) as progress:
             for split, shards in missing.items():
                 with damage_named(dataset, split):
-                    waited += _embed_shards(made, shards, step, batch_size, progress)
+                    waited += _embed_shards(made, shards, design, step, batch_size, progress)
     seconds = max(time.perf_counter() - started, 1e-9)
     return made, {
         "examples_per_second": left / seconds,
@@ -120,10 +120,12 @@ def embed(dataset: Dataset, design: Design, network: Network, batch_size: int) -
     }
 
 
-def _embed_shards(made: Embeddings, shards: list[Shard], step: Any, batch_size: int, progress: Progress) -> float:
+def _embed_shards(
+    made: Embeddings, shards: list[Shard], design: Design, step: Any, batch_size: int, progress: Progress
+) -> float:
     """Writes the embeddings of some shards of a split. Returns the seconds spent waiting for records."""
     waited = 0.0
-    batches = shard_batches(made.dataset, shards, batch_size)
+    batches = shard_batches(made.dataset, shards, batch_size, design.picture_size)
     for shard in shards:
         held: list[np.ndarray] = []
         while sum(map(len, held)) < shard.records:

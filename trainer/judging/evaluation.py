@@ -53,7 +53,7 @@ def predicted(model: keras.Model, batches: Iterable[dict[str, Any]]) -> Iterator
 
     Args:
       model: of `load_model`.
-      batches: of `records.parse_batch`; their pictures are dropped.
+      batches: of `parse.parse_batch`; their pictures are dropped.
     """
     for batch in batches:
         out = model.predict_on_batch(np.asarray(batch["image"]))
@@ -224,4 +224,4 @@ def _batches(model: keras.Model, dataset: Dataset, split: str, batch_size: int) 
     from trainer.data.evaluation import damage_named, evaluation_batches
 
     with damage_named(dataset, split):
-        yield from predicted(model, evaluation_batches(dataset, split, batch_size))
+        yield from predicted(model, evaluation_batches(dataset, split, batch_size, model.input_shape[1]))

@@ -76,7 +76,7 @@ class Design:
 
     Attributes:
       backbone: a name in BACKBONES.
-      crop_size: side of the pictures that go in.
+      picture_size: side of the pictures that go in.
       input_size: side that the backbone sees; pictures of another size are resized on the device.
       classes: number of artists.
       dropout: share of the embedding dropped in training.
@@ -85,7 +85,7 @@ class Design:
     """
 
     backbone: str
-    crop_size: int
+    picture_size: int
     input_size: int
     classes: int
     dropout: float
@@ -96,7 +96,7 @@ class Design:
         if self.input_size < SMALLEST_INPUT:
             raise InputError(
                 f"The backbones need pictures of at least {SMALLEST_INPUT} pixels; the dataset's have "
-                f"{self.crop_size}. Pass --input_size={SMALLEST_INPUT} or more: they are enlarged on the device."
+                f"{self.picture_size}. Pass --input_size={SMALLEST_INPUT} or more: they are enlarged on the device."
             )
 
 
@@ -158,12 +158,12 @@ def build(design: Design, policy: str = "float32") -> Network:
 
 
 def _assemble(design: Design) -> Network:
-    pictures = keras.Input([design.crop_size, design.crop_size, 3], dtype="uint8", name="picture")
+    pictures = keras.Input([design.picture_size, design.picture_size, 3], dtype="uint8", name="picture")
     pixels = keras.layers.Rescaling(1.0, dtype="float32")(pictures)
     if design.grayscale:
         grey = keras.ops.image.rgb_to_grayscale(pixels)
         pixels = keras.layers.Concatenate(dtype="float32")([grey, grey, grey])
-    if design.input_size != design.crop_size:
+    if design.input_size != design.picture_size:
         pixels = keras.layers.Resizing(design.input_size, design.input_size, dtype="float32")(pixels)
     prepared = _SCALINGS[BACKBONES[design.backbone].scaling](pixels)
     backbone = create_backbone(

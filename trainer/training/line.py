@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 from typing import Any
 
 from pipeline.terminal.progress import Progress
+from trainer.data.stream import Stream, Waits
 from trainer.training.counters import Counters
 
 _INPUT_BOUND = 0.1  # share of the time spent waiting for data from which it is worth telling
@@ -22,18 +24,34 @@ def peak_rss_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
 
 
-def input_bound(fraction: float, shuffle_mib: int, augment: str, resized_crop: bool) -> str:
-    """What to tell of the share of time spent waiting for data; empty where it is small."""
+def input_bound(fraction: float, waits: Waits, stream: Stream, shuffle_mib: int) -> str:
+    """What to tell of the share of time spent waiting for data, and what to do; empty where it is small.
+
+    Args:
+      fraction: of the time.
+      waits: what was waited for.
+      stream: where the data come from.
+      shuffle_mib: the flag.
+    """
     if fraction < _INPUT_BOUND:
         return ""
-    cures = ["put the dataset on a faster disk or near the machine"]
-    if augment != "none":
-        cures.insert(0, f"turn down --augment={augment}")
-    if resized_crop:
-        cures.insert(0, "turn off --random_resized_crop")
-    if shuffle_mib > 64:
-        cures.append(f"if it happens at the start of an epoch, lower --shuffle_mib={shuffle_mib}")
-    return f"Input-bound: {fraction:.0%} of the time went by waiting for data. {'; '.join(cures).capitalize()}."
+    lost = f"Input-bound: {fraction:.0%} of the time went by waiting for"
+    if waits.reading > waits.making:
+        cures = ["Put the dataset on a faster disk or near the machine"]
+        if shuffle_mib > 64:
+            cures.append(f"if it happens at the start of an epoch, lower --shuffle_mib={shuffle_mib}")
+        return f"{lost} records to be read. {'; '.join(cures)}."
+    contract = stream.dataset.contract
+    cures = [f"Take a machine with more cores than {os.cpu_count()}"]
+    if stream.handed[0] < contract.scheme.size:
+        cures.append(
+            f"build the dataset nearer to the {stream.handed[0]} px that the network sees than {contract.scheme.name}"
+        )
+    if contract.encoding != "raw":
+        cures.append("where the disk has room, build it with --encoding=raw, which needs no decoding")
+    if stream.resized_crop:
+        cures.append("turn off --random_resized_crop")
+    return f"{lost} pictures to be decoded and cut. {'; '.join(cures)}."
 
 
 def show(line: Progress, at: Counters) -> None:

@@ -82,7 +82,8 @@ def _is_stale(run: Run) -> bool:
 def _batches(run: Run) -> Iterator[Any]:
     """All that the run has not seen yet; the next epoch's are read while an epoch is validated."""
     at = run.progress
-    return training_batches(run.stream, at.epoch, at.batch, run.config.epochs - at.epoch, run.place.deliver)
+    epochs = run.config.epochs - at.epoch
+    return training_batches(run.stream, at.epoch, at.batch, epochs, run.place.deliver, run.waits)
 
 
 def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> None:
@@ -107,7 +108,8 @@ def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> No
             gathered = at.batch % config.accumulate_steps + 1
             update = gathered == config.accumulate_steps or at.batch + 1 == total
             compiles = run.steps.compiles(frozen, update)
-            result = run.steps.train(batch, (_is_due(run), bool(interrupts.signal)), frozen, gathered, update)
+            asked = (_is_due(run), bool(interrupts.signal))
+            result = run.steps.train(at.step, batch, asked, frozen, gathered, update)
             if not math.isfinite(result.loss):
                 raise _not_finite(run)
             at.batch += 1
@@ -178,9 +180,10 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
         run.folder.write_history(at.history)
         write_events(run.folder.tensorboard, line)
         say(epoch_line(line, config.epochs))
-        hint = input_bound(line["data_wait_fraction"], config.shuffle_mib, config.augment, config.random_resized_crop)
+        hint = input_bound(line["data_wait_fraction"], run.waits, run.stream, config.shuffle_mib)
         if hint:
             logging.warning(hint)
+    run.waits.reading = run.waits.making = 0.0
 
 
 def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
@@ -188,7 +191,7 @@ def _validate(run: Run, interrupts: Interrupts) -> dict[str, float]:
     dataset = run.stream.dataset
 
     def scored() -> Iterator[dict[str, Any]]:
-        for batch in evaluation_batches(dataset, "validation", run.config.batch_size):
+        for batch in evaluation_batches(dataset, "validation", run.config.batch_size, run.design.picture_size):
             if interrupts.signal:
                 raise _AskedToStopError
             yield {

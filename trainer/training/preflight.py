@@ -21,6 +21,7 @@ from trainer.network.models import Network
 
 _PROCESS = 700 << 20  # Python with TensorFlow and Keras loaded, bytes
 _FLOAT = 4
+_AUGMENTED = 3  # copies of a batch as floats that its augmentation holds at once: itself, its partners, the mixture
 _COMFORT = 0.8  # share of the available memory above which it is worth a warning
 
 
@@ -35,7 +36,8 @@ class Estimate:
     Attributes:
       process: Python, TensorFlow, Keras.
       shuffle: the windows of records.
-      batches: those fetched ahead.
+      batches: those fetched ahead, on the host.
+      pictures: those fetched ahead, on one device, and what their augmentation takes.
       weights: weights, gradients, optimiser, moving average.
       activations: of one batch on one device.
     """
@@ -43,6 +45,7 @@ class Estimate:
     process: int
     shuffle: int
     batches: int
+    pictures: int
     weights: int
     activations: int
 
@@ -54,7 +57,7 @@ class Estimate:
     @property
     def compute(self) -> int:
         """What lies in the device's memory; the host's, where that is the device."""
-        return self.weights + self.activations
+        return self.pictures + self.weights + self.activations
 
     def __str__(self) -> str:
         mib = {name: getattr(self, name) / 2**20 for name in self.__slots__}
@@ -76,15 +79,17 @@ def estimate(
       half: whether activations have 2 bytes rather than 4.
     """
     size = stream.dataset.contract.scheme.size
-    pictures = stream.part * size * size * 3
-    per_picture = pictures * (1 + (_FLOAT if stream.augmentation != "none" or stream.resized_crop else 0))
+    shards = stream.dataset.contract.splits["train"]
+    stored = stream.part * sum(shard.bytes for shard in shards) // max(1, sum(shard.records for shard in shards))
+    handed = math.prod(stream.handed)
     weights = sum(math.prod(variable.shape) for variable in network.model.weights) * _FLOAT
     examples = stream.batch_size // replicas
     values = sum(math.prod(shape) for shape in _output_shapes(network.model))
     return Estimate(
         process=_PROCESS,
         shuffle=min(stream.shuffle_mib << 20, 2 * stream.dataset.contract.records("train") * size * size * 3),
-        batches=PREFETCH * pictures + PARALLEL * per_picture,
+        batches=(PREFETCH + PARALLEL) * (stream.part * handed + stored),
+        pictures=examples * handed * (PREFETCH + PARALLEL + _AUGMENTED * _FLOAT),
         weights=weights * (2 + averaged + accumulated) + slots,
         activations=examples * values * (2 if half else _FLOAT) * 4 // 3,
     )

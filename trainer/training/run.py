@@ -16,20 +16,20 @@ import numpy as np
 
 from pipeline.dataset.contract import Contract
 from pipeline.dataset.dataset import Dataset
-from pipeline.errors import DatasetError
+from pipeline.errors import DatasetError, InputError
 from pipeline.storage import files
 from pipeline.terminal.streams import say
 from trainer.config import Config, differences
 from trainer.data.evaluation import count_classes
 from trainer.data.requirements import check_dataset
-from trainer.data.stream import Stream
+from trainer.data.stream import Stream, Waits
 from trainer.heads.embeddings import READ, embed
 from trainer.heads.fit import choose_strength, gather_means, top1_of
 from trainer.network import models
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices, objective, preflight
 from trainer.training.counters import Counters
-from trainer.training.steps import Care, Steps
+from trainer.training.steps import Augmentation, Care, Steps
 
 
 @dataclass(slots=True)
@@ -45,6 +45,7 @@ class Run:
       optimizer, schedule, steps: how it is trained.
       started_with: what a checkpoint must agree with to be continued.
       progress: the counters.
+      waits: what the epoch has waited for.
       saved_at: of the last checkpoint, on the monotonic clock.
     """
 
@@ -60,6 +61,7 @@ class Run:
     steps: Steps
     started_with: dict[str, Any]
     progress: Counters = field(default_factory=Counters)
+    waits: Waits = field(default_factory=Waits)
     saved_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -123,6 +125,7 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
             config.accumulate_steps,
             config.jit,
             Care(config.thaw, config.backbone_rate, at_rest=config.train == "head_then_all"),
+            Augmentation(config.augment, config.seed, config.batch_size),
         )
     run = Run(
         config=config,
@@ -154,12 +157,16 @@ def _fit_head(config: Config, dataset: Dataset, design: models.Design, network: 
 
 
 def design_of(config: Config, contract: Contract) -> models.Design:
-    """The network that the flags ask for, for the pictures and artists of a dataset."""
+    """The network that the flags ask for, for the pictures and artists of a dataset.
+
+    Pictures are shrunk before they are handed over, and enlarged after it: less is to be copied.
+    """
     size = contract.scheme.size
+    input_size = config.input_size or size
     return models.Design(
         backbone=config.backbone,
-        crop_size=size,
-        input_size=config.input_size or size,
+        picture_size=min(size, input_size),
+        input_size=input_size,
         classes=len(contract.labels),
         dropout=config.dropout,
         grayscale=config.grayscale,
@@ -211,12 +218,18 @@ def _stream(config: Config, folder: RunFolder, dataset: Dataset, place: devices.
         batch_size=config.batch_size,
         shuffle_mib=config.shuffle_mib,
         seed=config.seed,
-        augmentation=config.augment,
+        side=design_of(config, dataset.contract).picture_size,
         resized_crop=config.random_resized_crop,
         class_counts=_class_counts(folder, dataset) if config.class_balance == "sampling" else None,
         worker=place.worker,
         workers=place.workers,
     )
+    part = config.batch_size // place.replicas
+    if config.augment == "strong" and place.replicas > 1 and part % 2:
+        raise InputError(
+            f"--augment=strong mixes pictures by pairs, and --batch_size={config.batch_size} gives each of "
+            f"{place.replicas} devices {part} of them: pass a multiple of {2 * place.replicas}."
+        )
     if not stream.steps_per_epoch:
         raise DatasetError(
             f"--batch_size={config.batch_size} is more than the {dataset.contract.records('train')} training records "

@@ -109,8 +109,6 @@ def test_a_cut_file_is_found(length):
 
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_parsing_a_batch_gives_what_was_encoded(encoding):
-    import tensorflow as tf
-
     from pipeline.pictures.crops import encode
 
     pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
@@ -118,13 +116,13 @@ def test_parsing_a_batch_gives_what_was_encoded(encoding):
         encode_example(encode(image, encoding), i, f"p{i}", i, (0, 0.5, 8, 8.5), (9, 10))
         for i, image in enumerate(pixels)
     ]
-    parsed = parse_batch(tf.constant(serialized), contract(scheme=Crops(8, 1), encoding=encoding))
+    parsed = parse_batch(serialized, contract(scheme=Crops(8, 1), encoding=encoding))
     np.testing.assert_array_equal(parsed["image"], pixels)
-    assert parsed["image"].dtype == tf.uint8
-    assert parsed["label"].numpy().tolist() == [0, 1, 2]
-    assert parsed["painting_id"].numpy().tolist() == [b"p0", b"p1", b"p2"]
-    assert parsed["crop_box"].numpy().tolist() == [[0, 0.5, 8, 8.5]] * 3
-    assert parsed["source_size"].numpy().tolist() == [[9, 10]] * 3
+    assert parsed["image"].dtype == np.uint8
+    assert parsed["label"].tolist() == [0, 1, 2]
+    assert parsed["painting_id"].tolist() == [b"p0", b"p1", b"p2"]
+    assert parsed["crop_box"].tolist() == [[0, 0.5, 8, 8.5]] * 3
+    assert parsed["source_size"].tolist() == [[9, 10]] * 3
 
 
 def test_a_contract_survives_its_file():

@@ -16,7 +16,7 @@ from trainer.network import models
 from trainer.network.backbones import BACKBONES, Backbone
 from trainer.training import objective
 from trainer.training.devices import Place
-from trainer.training.steps import Steps
+from trainer.training.steps import Augmentation, Steps
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -40,12 +40,13 @@ def weights_after(strategy, replicas, loss_scaling):
         variables = network.model.trainable_variables
         schedule = objective.Schedule(0.5, 0, 10, cosine=False)
         optimizer = objective.optimizer("sgd", schedule, 0.1, 0.02 / replicas, variables, loss_scaling)
-        steps = Steps(place, network, average, 0.5, objective.Objective(), 1e-3, optimizer, 2, jit=False)
+        steps = Steps(place, network, average, 0.5, objective.Objective(), 1e-3, optimizer, 2, jit=False,
+                      augmentation=Augmentation("strong", 3, 8))
     data = [place.deliver((tf.constant(images), tf.constant(targets)))] * 4
     losses = []
     for number, batch in enumerate(data):
         gathered = number % 2 + 1
-        result = steps.train(batch, (number == 3, False), False, gathered, gathered == 2)
+        result = steps.train(number, batch, (number == 3, False), False, gathered, gathered == 2)
         losses.append((result.loss, result.hits, result.examples, result.save_asked))
     assert steps.agree([1.5, -2.0]) == [1.5, -2.0]
     return losses, [variable.numpy() for variable in (*network.model.weights, *average.model.weights)]
@@ -63,7 +64,7 @@ for loss_scaling in (False, True):
 
 
 def test_two_devices_take_the_steps_of_one() -> None:
-    """With accumulation, clipping, decay, L2, the moving average, and with and without loss scaling."""
+    """With augmentation, accumulation, clipping, decay, L2, the moving average; with and without loss scaling."""
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
     )

@@ -27,7 +27,7 @@ def step(run: Run) -> None:
     """One update, on the first training records."""
     batch = next(iter(evaluation_batches(run.stream.dataset, "train", 32)))
     targets = np.eye(run.design.classes, dtype=np.float32)[batch["label"]]
-    run.steps.train((keras.ops.convert_to_tensor(batch["image"]), targets), (False, False), False, 1, True)
+    run.steps.train(0, (keras.ops.convert_to_tensor(batch["image"]), targets), (False, False), False, 1, True)
 
 
 @pytest.fixture(autouse=True)

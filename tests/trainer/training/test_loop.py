@@ -6,8 +6,10 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +21,7 @@ from pipeline.terminal.progress import Progress
 from tests.datasets import make_dataset
 from tests.trainer.test_main import config
 from trainer.config import Config
-from trainer.data import stream
+from trainer.data import blocks, stream
 from trainer.errors import InterruptedRunError, NotFiniteError
 from trainer.network.backbones import BACKBONES, Backbone
 from trainer.run.folder import RunFolder
@@ -67,7 +69,7 @@ def first_batch(run: Run) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def step(run: Run, batch: tuple[tf.Tensor, tf.Tensor], frozen: bool = False) -> float:
-    return run.steps.train(batch, (False, False), frozen, 1, True).loss
+    return run.steps.train(0, batch, (False, False), frozen, 1, True).loss
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
@@ -184,7 +186,7 @@ def test_accumulated_batches_make_one_update_of_their_mean_gradient(dataset: Pat
         images, targets = first_batch(run)
         parts = [(images, targets)] if folder == "one" else [(images[:8], targets[:8]), (images[8:], targets[8:])]
         for number, part in enumerate(parts, 1):
-            run.steps.train(part, (False, False), True, number, number == len(parts))
+            run.steps.train(0, part, (False, False), True, number, number == len(parts))
         heads.append([variable.numpy() for variable in run.network.head.trainable_variables])
     for one, two in zip(*heads, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-7)
@@ -223,7 +225,7 @@ def test_too_large_a_run_is_refused_before_its_first_step(
 
 
 def test_device_memory_is_held_against_the_device() -> None:
-    wanted = preflight.Estimate(process=700, shuffle=100, batches=10, weights=2000, activations=3000)
+    wanted = preflight.Estimate(process=700, shuffle=100, batches=10, pictures=1, weights=2000, activations=3000)
     assert preflight.check(wanted, host=2000, device=10_000) == ""
     with pytest.raises(preflight.OutOfMemoryError, match="device memory"):
         preflight.check(wanted, host=2000, device=4000)
@@ -231,13 +233,36 @@ def test_device_memory_is_held_against_the_device() -> None:
         preflight.check(wanted, host=2000, device=None)
 
 
-def test_being_input_bound_is_said_with_the_flags_to_turn() -> None:
-    assert input_bound(0.02, 256, "strong", True) == ""
-    said = input_bound(0.4, 256, "strong", True)
+def test_being_input_bound_is_said_with_what_was_waited_for_and_the_flags_to_turn(dataset: Path) -> None:
+    flow = stream.Stream(Dataset.open(dataset), 16, 256, 0, side=16, resized_crop=True)
+    reading, making = stream.Waits(reading=2.0, making=1.0), stream.Waits(reading=1.0, making=2.0)
+    assert input_bound(0.02, making, flow, 256) == ""
+    said = input_bound(0.4, reading, flow, 256)
     assert "40% of the time" in said
-    assert "--augment=strong" in said
-    assert "--random_resized_crop" in said
+    assert "records to be read" in said
     assert "--shuffle_mib=256" in said
+    said = input_bound(0.4, making, flow, 256)
+    assert "pictures to be decoded" in said
+    assert "more cores than" in said
+    assert "16 px" in said
+    assert "--random_resized_crop" in said
+
+
+def test_a_wait_is_known_by_its_cause(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = stream.Stream(Dataset.open(dataset), 16, 256, 0, side=16)
+    for module, name, cause in ((stream, "fill_pictures", "making"), (blocks, "locate", "reading")):
+        quick = getattr(module, name)
+
+        def slow(*given: object, quick: Any = quick) -> Any:
+            time.sleep(0.3)
+            return quick(*given)
+
+        waits = stream.Waits()
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, slow)
+            next(stream.training_batches(flow, 0, waits=waits))
+        other = {"making": "reading", "reading": "making"}[cause]
+        assert getattr(waits, cause) > getattr(waits, other)
 
 
 def test_a_second_signal_acts() -> None:
