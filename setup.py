@@ -26,6 +26,7 @@ TRAIN = [
     "keras>=3.12,<4",
     "markupsafe>=2.1",
     "matplotlib>=3.9,<4",
+    "opencv-python-headless>=4.10,<6",  # resizing, an order of magnitude faster than Pillow's
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.20,<2.22",

@@ -27,6 +27,7 @@ from typing import Any
 from benchmarks import in_memory, synthetic
 from benchmarks.measure import run, save, spread, table
 from pipeline.dataset.dataset import Dataset
+from trainer.data.draws import draw_chances
 
 BATCH = 128
 EPOCH_RECORDS, QUICK_EPOCH_RECORDS = 135_000, 34_000
@@ -45,7 +46,7 @@ def _steps(dataset: Path, backbone: str, augment: str = "light", epoch_steps: in
     """A training step as `--backbone` with defaults makes it."""
     from trainer.network import models
     from trainer.training import devices, objective
-    from trainer.training.steps import Augmentation, Steps
+    from trainer.training.steps import Steps
 
     devices.seed_everything(0, deterministic=False)
     place = devices.find_place("none", BATCH)
@@ -55,13 +56,17 @@ def _steps(dataset: Path, backbone: str, augment: str = "light", epoch_steps: in
     average = models.build(models.Design(backbone, size, size, len(contract.labels), 0.2, grayscale=False))
     schedule = objective.Schedule(1e-3, 0, epoch_steps, cosine=True)
     optimizer = objective.optimizer("adamw", schedule, 0.05, 1.0, network.model.trainable_variables, loss_scaling=False)
-    varied = Augmentation(augment, 0, BATCH)
     goal = objective.Objective(0.1)
-    return Steps(place, network, average, 0.999, goal, 0.0, optimizer, 1, jit=False, augmentation=varied)
+    return Steps(place, network, average, 0.999, goal, 0.0, optimizer, 1, jit=False, augmentation=augment)
+
+
+CHANCES = draw_chances(0, 0, BATCH)  # of batches that come without
 
 
 def _take(steps: Any, batch: Any) -> None:
-    steps.train(0, batch, (False, False), frozen=False, gathered=1, update=True)
+    pictures, targets, *chances = batch
+    given = (pictures, targets, *(chances or [CHANCES]))
+    steps.train(given, (False, False), frozen=False, gathered=1, update=True)
 
 
 def stream(

@@ -18,4 +18,4 @@ def batches(folder: Path, batch: int, workers: int) -> Iterator[Any]:
 
     del workers
     stream = Stream(Dataset.open(folder / "dataset"), batch, shuffle_mib=SHUFFLE_MIB, seed=0)
-    return training_batches(stream, 0, epochs=EPOCHS)
+    return ((pictures, targets) for pictures, targets, _ in training_batches(stream, 0, epochs=EPOCHS))

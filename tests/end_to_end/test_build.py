@@ -122,7 +122,9 @@ def test_other_encodings_hold_the_same_pictures_and_tfds_sees_what_we_see(galler
     theirs = {(example["painting_id"], example["crop_index"]): example["image"] for example in examples}
     assert ours.keys() == raw.keys() == theirs.keys()
     for key, image in ours.items():
-        np.testing.assert_array_equal(image, theirs[key])
+        # TensorFlow's decoder of JPEG is the faster and less exact one of libjpeg's two.
+        seen = np.abs(image.astype(int) - theirs[key])
+        assert seen.max() == 0 if encoding == "png" else seen.mean() < 2
         difference = np.abs(image.astype(int) - raw[key])
         assert difference.max() == 0 if encoding == "png" else difference.mean() < 4
 

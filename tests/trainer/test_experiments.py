@@ -66,7 +66,9 @@ def test_a_series_is_stopped_resumes_and_ends_with_a_table_in_spite_of_a_failure
     runs, good = tmp_path / "runs", tmp_path / "runs" / "good" / "seed0"
     flags = (f"--recipes={recipes}", f"--datasets={tmp_path / 'datasets'}", f"--runs={runs}")
 
-    process = start(*flags, "--epochs=500")  # it cannot end before it is stopped
+    endless = GOOD.replace("--epochs=12", "--epochs=999")  # it cannot end before it is stopped
+    (tmp_path / "recipes" / "good.flags").write_text(endless)
+    process = start(*flags)
     while not RunFolder(good).read_history():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
@@ -77,6 +79,7 @@ def test_a_series_is_stopped_resumes_and_ends_with_a_table_in_spite_of_a_failure
     assert "seed 0 failed: --weight_decay belongs to --optimizer=adamw" in out
     assert not (good / "results.json").exists()
 
+    (tmp_path / "recipes" / "good.flags").write_text(GOOD)
     code, out, err = finish(start(*flags))
     assert code == 1
     assert "Failed: a_bad, seed 0: --weight_decay belongs to --optimizer=adamw" in err

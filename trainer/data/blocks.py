@@ -57,7 +57,7 @@ class Blocks:
 
         Args:
           epoch, first, count: which.
-          windows: int64[count, 4], the part of each picture that is wanted (`trainer.data.windows`).
+          windows: int64[count, 4], the part of each picture that is wanted (`trainer.data.draws`).
 
         Returns:
           Pictures, and int64[count] labels. Pictures that are stored raw and wanted whole are uint8[count, size, size,

@@ -22,13 +22,13 @@ import tensorflow as tf
 from pipeline.dataset.dataset import Dataset
 from trainer.data import order
 from trainer.data.blocks import Blocks
+from trainer.data.draws import draw_chances, draw_windows
 from trainer.data.memory import Lender
 from trainer.data.pictures import Stored, fill_pictures
-from trainer.data.windows import draw_windows
 
 PREFETCH = 3  # batches ready ahead of the step; more only costs memory
 
-Batch = tuple[tf.Tensor, tf.Tensor]
+Batch = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 Taken = tuple[np.ndarray | list[Stored], np.ndarray]
 PARALLEL = min(8, os.cpu_count() or 1)  # fixed, where AUTOTUNE would let buffers and memory grow during a run
 
@@ -41,9 +41,9 @@ class Stream:
       dataset: whose training split is read.
       batch_size: records of a step, over all workers and devices.
       shuffle_mib: memory for shuffling, as if all pictures were raw. Half is the block in use, half is the next one.
-      seed: of order and windows.
+      seed: of order, windows and augmentation.
       side: of the pictures that are handed over, in pixels; None: the dataset's.
-      resized_crop: whether each is a random window of its record (`trainer.data.windows`).
+      resized_crop: whether each is a random window of its record (`trainer.data.draws`).
       class_counts: int64[shards, classes] to emit all classes equally often; None emits each record once.
       worker, workers: this process takes the `worker`-th of `workers` equal parts of each batch.
     """
@@ -91,7 +91,13 @@ class Stream:
         """This worker's windows of the `number`-th batch of the run."""
         if not self.resized_crop:
             return None
-        drawn = draw_windows(self.seed, number, self.batch_size, self.dataset.contract.scheme.size)
+        return self._mine(draw_windows(self.seed, number, self.batch_size, self.dataset.contract.scheme.size))
+
+    def chances(self, number: int) -> np.ndarray:
+        """What the augmentation of this worker's pictures in the `number`-th batch is drawn from."""
+        return self._mine(draw_chances(self.seed, number, self.batch_size))
+
+    def _mine(self, drawn: np.ndarray) -> np.ndarray:
         return drawn[self.worker * self.part :][: self.part]
 
 
@@ -123,7 +129,8 @@ def training_batches(
       waits: what is waited for is added to it.
 
     Yields:
-      What `deliver` makes of (image uint8[part, side, side, 3], one-hot target float32[part, classes]).
+      What `deliver` makes of (image uint8[part, side, side, 3], one-hot target float32[part, classes], chances
+      float32[part, ...] of `draws.draw_chances`).
 
     Raises:
       DamagedShardError, OSError: a shard is damaged, or cannot be read.
@@ -144,7 +151,7 @@ def training_batches(
         pictures = _handed_over(stream, number, stored, lender)
         # DLPack hands memory over as it is; convert_to_tensor would copy it, into pages that are new.
         images = tf.experimental.dlpack.from_dlpack(pictures.__dlpack__())
-        return deliver((images, tf.convert_to_tensor(one_hot[labels])))
+        return deliver((images, tf.constant(one_hot[labels]), tf.constant(stream.chances(number))))
 
     waits = waits or Waits()
     ahead: deque[tuple[Future[Taken], Future[Any]]] = deque()

@@ -1,10 +1,7 @@
-"""Stateless augmentation of batches, on the device: the same pictures and seed always give the same result.
+"""Augmentation of batches, on the device: the same pictures and chances always give the same result.
 
 It is a part of the training step, so that the host only decodes and cuts (`trainer.data`). Pictures come and go as
 uint8, so that training sees what the saved model takes. Everything is a handful of operations on the whole batch.
-
-What is drawn for a picture depends on the seed and on its place in the batch of all devices, of which a device holds a
-part: two devices see, bit by bit, what one would.
 
 Levels:
   none    nothing
@@ -18,132 +15,101 @@ Levels:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import tensorflow as tf
-from scipy.stats import beta
+
+from trainer.data.draws import CHANCES
 
 _JITTER = {"light": 0.1, "strong": 0.3}
 _ERASED = 0.25  # share of images that lose a rectangle
-_QUANTILES = beta.ppf(np.linspace(0, 1, 1025), 0.2, 0.2).astype(np.float32)  # of the share that mixup keeps
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
-
-@dataclass(frozen=True, slots=True)
-class Draws:
-    """Random numbers of the pictures of a batch that a device holds.
-
-    Attributes:
-      total: pictures of the batch, over all devices.
-      first: which of them is the first of this device's.
-      count: of this device's.
-    """
-
-    total: int
-    first: tf.Tensor | int
-    count: int
-
-    def uniform(self, seed: tf.Tensor, columns: int, low: float = 0.0, high: float = 1.0) -> list[tf.Tensor]:
-        """`columns` tensors float32[count], in low .. high."""
-        drawn = tf.random.stateless_uniform([columns, self.total], seed, low, high)
-        found: list[tf.Tensor] = tf.unstack(tf.slice(drawn, [0, self.first], [columns, self.count]))
-        return found
+Chances = dict[str, tf.Tensor]
+"""Of each of `draws.CHANCES`, float32[count]."""
 
 
-def augment(
-    images: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, level: str, draws: Draws
-) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(images: tf.Tensor, targets: tf.Tensor, chances: tf.Tensor, level: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Augments what a device holds of a batch.
 
     Args:
-      images: uint8[count, height, width, 3].
+      images: uint8[count, height, width, 3]; for "strong", an even number, unless they are all of the batch.
       targets: float32[count, classes], rows sum to 1.
-      seed: int64[2], different for every batch of a run.
+      chances: float32[count, ...] of `draws.draw_chances`.
       level: none, light or strong.
-      draws: for these pictures. To be mixed, they must be even in number, unless they are all of the batch.
 
     Returns:
       Images and targets of the same shapes and dtypes.
     """
     if level == "none":
         return images, targets
-    flips, colours, holes, mixture = tf.unstack(tf.random.split(seed, 4))
-    pixels = jitter(tf.cast(flip(images, flips, draws), tf.float32), colours, _JITTER[level], draws)
+    drawn = dict(zip(CHANCES, tf.unstack(chances, axis=1), strict=True))
+    pixels = jitter(tf.cast(flip(images, drawn), tf.float32), drawn, _JITTER[level])
     if level == "strong":
-        pixels = erase(pixels, holes, draws)
-        pixels, targets = mix(pixels, targets, mixture, draws)
+        pixels, targets = mix(erase(pixels, drawn), targets, drawn)
     return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8), targets
 
 
-def flip(images: tf.Tensor, seed: tf.Tensor, draws: Draws) -> tf.Tensor:
+def flip(images: tf.Tensor, drawn: Chances) -> tf.Tensor:
     """Mirrors every other image, on average, left to right."""
-    (chance,) = draws.uniform(seed, 1)
-    return tf.where(chance[:, None, None, None] < 0.5, tf.reverse(images, [2]), images)
+    return tf.where(_each(drawn["flip"]) < 0.5, tf.reverse(images, [2]), images)
 
 
-def jitter(pixels: tf.Tensor, seed: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
+def jitter(pixels: tf.Tensor, drawn: Chances, strength: float) -> tf.Tensor:
     """Changes brightness, contrast and saturation of each image by factors in 1 - strength .. 1 + strength.
 
     The three are linear in the pixels, so one 3 x 3 matrix and one offset per image do them all at once. Contrast is
     about the image's mean grey, saturation about each pixel's grey. Values may leave 0..255.
     """
-    factors = draws.uniform(seed, 3, 1 - strength, 1 + strength)
-    brightness, contrast, saturation = (factor[:, None, None] for factor in factors)
+    names = ("brightness", "contrast", "saturation")
+    brightness, contrast, saturation = (1 + strength * (2 * drawn[name][:, None, None] - 1) for name in names)
     grey = tf.constant(_LUMA)
     to_grey = tf.tile(grey[:, None], [1, 3])  # pixels @ to_grey is each pixel's grey, three times
     matrix = brightness * contrast * (saturation * tf.eye(3) + (1 - saturation) * to_grey)
     mean = tf.reduce_sum(tf.reduce_mean(pixels, [1, 2]) * grey, axis=1)[:, None, None]
     offset = brightness * (1 - contrast) * mean
-    flat = tf.reshape(pixels, [draws.count, -1, 3])
+    flat = tf.reshape(pixels, [pixels.shape[0], -1, 3])
     return tf.reshape(flat @ matrix + offset, tf.shape(pixels))
 
 
-def erase(pixels: tf.Tensor, seed: tf.Tensor, draws: Draws) -> tf.Tensor:
+def erase(pixels: tf.Tensor, drawn: Chances) -> tf.Tensor:
     """Fills a rectangle of a quarter of the images with their mean colour; it covers 2% to 33% of the image."""
-    chance, area, aspect, down, across = draws.uniform(seed, 5)
-    area = 0.02 + area * (1 / 3 - 0.02)
-    aspect = tf.exp((2 * aspect - 1) * tf.math.log(1 / 0.3))
-    inside = _rectangles(pixels, tf.sqrt(area * aspect), tf.sqrt(area / aspect), down, across)
-    chosen = chance[:, None, None, None] < _ERASED
+    area = 0.02 + drawn["erased_area"] * (1 / 3 - 0.02)
+    aspect = tf.exp((2 * drawn["erased_aspect"] - 1) * tf.math.log(1 / 0.3))
+    sides = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
+    inside = _rectangles(pixels, *sides, drawn["erased_down"], drawn["erased_across"])
+    chosen = _each(drawn["erase"]) < _ERASED
     return tf.where(inside & chosen, tf.reduce_mean(pixels, [1, 2], keepdims=True), pixels)
 
 
-def mix(pixels: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, draws: Draws) -> tf.Tensor:
+def mix(pixels: tf.Tensor, targets: tf.Tensor, drawn: Chances) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixes the pictures of each pair: mixup for half the batches, else CutMix.
 
-    The share is drawn for the batch with mixup, Beta(0.2, 0.2), and for each picture with CutMix, uniform, as their
-    authors did on ImageNet.
+    The share is drawn for the batch with mixup, and for each picture with CutMix, as their authors did on ImageNet.
     """
-    which, share, place = tf.unstack(tf.random.split(seed, 3))
-    partners, other = _swapped(pixels, draws.count), _swapped(targets, draws.count)
+    partners, other = _swapped(pixels), _swapped(targets)
 
     def mixup() -> tuple[tf.Tensor, tf.Tensor]:
-        kept = _beta(tf.random.stateless_uniform([], share))
+        kept = drawn["kept"][0]
         return kept * pixels + (1 - kept) * partners, kept * targets + (1 - kept) * other
 
     def cutmix() -> tuple[tf.Tensor, tf.Tensor]:
-        area, down, across = draws.uniform(place, 3)
-        side = tf.sqrt(area)
-        inside = _rectangles(pixels, side, side, down, across)
+        side = tf.sqrt(drawn["taken_area"])
+        inside = _rectangles(pixels, side, side, drawn["taken_down"], drawn["taken_across"])
         taken = tf.reduce_mean(tf.cast(inside, tf.float32), [1, 2])
         return tf.where(inside, partners, pixels), (1 - taken) * targets + taken * other
 
-    return tf.cond(tf.random.stateless_uniform([], which) < 0.5, mixup, cutmix)
+    mixed: tuple[tf.Tensor, tf.Tensor] = tf.cond(drawn["mixup"][0] < 0.5, mixup, cutmix)
+    return mixed
 
 
-def _beta(chance: tf.Tensor) -> tf.Tensor:
-    """The quantile of Beta(0.2, 0.2) at a number in 0..1. XLA compiles none of TensorFlow's own ways to draw from it."""
-    at = chance * (len(_QUANTILES) - 1)
-    low = tf.minimum(tf.cast(at, tf.int32), len(_QUANTILES) - 2)
-    below, above = tf.gather(_QUANTILES, low), tf.gather(_QUANTILES, low + 1)
-    return below + (at - tf.cast(low, tf.float32)) * (above - below)
+def _each(values: tf.Tensor) -> tf.Tensor:
+    """float32[count, 1, 1, 1], for images."""
+    return values[:, None, None, None]
 
 
-def _swapped(values: tf.Tensor, count: int) -> tf.Tensor:
+def _swapped(values: tf.Tensor) -> tf.Tensor:
     """The first and the second in each other's place, and so on; the last of an odd number stays."""
-    order = [at ^ 1 if at ^ 1 < count else at for at in range(count)]
-    return tf.gather(values, order)
+    count = values.shape[0]
+    return tf.gather(values, [at ^ 1 if at ^ 1 < count else at for at in range(count)])
 
 
 def _rectangles(

@@ -109,7 +109,7 @@ def _train_epoch(run: Run, batches: Iterator[Any], interrupts: Interrupts) -> No
             update = gathered == config.accumulate_steps or at.batch + 1 == total
             compiles = run.steps.compiles(frozen, update)
             asked = (_is_due(run), bool(interrupts.signal))
-            result = run.steps.train(at.step, batch, asked, frozen, gathered, update)
+            result = run.steps.train(batch, asked, frozen, gathered, update)
             if not math.isfinite(result.loss):
                 raise _not_finite(run)
             at.batch += 1

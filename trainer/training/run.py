@@ -29,7 +29,7 @@ from trainer.network import models
 from trainer.run.folder import RunFolder
 from trainer.training import checkpoint, devices, objective, preflight
 from trainer.training.counters import Counters
-from trainer.training.steps import Augmentation, Care, Steps
+from trainer.training.steps import Care, Steps
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ def assemble(config: Config, folder: RunFolder, dataset: Dataset) -> Run:
             config.accumulate_steps,
             config.jit,
             Care(config.thaw, config.backbone_rate, at_rest=config.train == "head_then_all"),
-            Augmentation(config.augment, config.seed, config.batch_size),
+            config.augment,
         )
     run = Run(
         config=config,

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from trainer.network.models import Network
-from trainer.training.augment import Draws, augment
+from trainer.training.augment import augment
 from trainer.training.devices import Place
 from trainer.training.objective import Objective, l2_penalty
 
@@ -46,21 +46,6 @@ class Care:
     at_rest: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How pictures are varied before the network sees them.
-
-    Attributes:
-      level: as `augment` has them.
-      seed: of the run.
-      batch_size: pictures of a step, over all workers and devices.
-    """
-
-    level: str
-    seed: int
-    batch_size: int
-
-
 class Steps:
     """The compiled functions of a run, and the variables that only they touch.
 
@@ -76,7 +61,7 @@ class Steps:
       accumulate: batches per update.
       jit: compile with XLA.
       care: for a pretrained backbone.
-      augmentation: of the pictures; None for none.
+      augmentation: a level of `augment`.
     """
 
     def __init__(
@@ -91,7 +76,7 @@ class Steps:
         accumulate: int,
         jit: bool,
         care: Care | None = None,
-        augmentation: Augmentation | None = None,
+        augmentation: str = "none",
     ) -> None:
         care = care or Care()
         self._augmentation = augmentation
@@ -130,8 +115,7 @@ class Steps:
 
     def train(
         self,
-        number: int,
-        batch: tuple[tf.Tensor, tf.Tensor],
+        batch: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
         asked: tuple[bool, bool],
         frozen: bool,
         gathered: int,
@@ -143,9 +127,8 @@ class Steps:
         input, and a loss that is not finite stops the run at its own step.
 
         Args:
-          number: of the batch in the run; the augmentation is drawn from it, so that a resumed run sees the pictures
-            that an undisturbed one does.
-          batch: images uint8[part, size, size, 3] and targets float32[part, classes], per device.
+          batch: images uint8[part, size, size, 3], targets float32[part, classes] and chances float32[part, ...], per
+            device, as `stream.training_batches` gives them.
           asked: whether this worker asks all workers to save, or to stop, after this step.
           frozen: train the head only.
           gathered: batches since the last update, this one included.
@@ -153,8 +136,7 @@ class Steps:
         """
         self._known.add((frozen, update))
         wishes = tf.constant(asked, tf.float32)
-        place = tf.constant(number, tf.int64)
-        sums = self._compiled(place, *batch, wishes, frozen, tf.constant(float(gathered)), update)
+        sums = self._compiled(*batch, wishes, frozen, tf.constant(float(gathered)), update)
         loss, hits, examples, save, stop = sums.numpy().tolist()
         return StepResult(loss, round(hits), round(examples), save > 0, stop > 0)
 
@@ -172,29 +154,29 @@ class Steps:
 
     def _everywhere(
         self,
-        number: tf.Tensor,
         images: tf.Tensor,
         targets: tf.Tensor,
+        chances: tf.Tensor,
         wishes: tf.Tensor,
         frozen: bool,
         gathered: tf.Tensor,
         update: bool,
     ) -> tf.Tensor:
-        given = (number, images, targets, wishes, frozen, gathered, update)
+        given = (images, targets, chances, wishes, frozen, gathered, update)
         sums = self._place.strategy.run(self._on_device, args=given)
         return self._place.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _on_device(
         self,
-        number: tf.Tensor,
         images: tf.Tensor,
         targets: tf.Tensor,
+        chances: tf.Tensor,
         wishes: tf.Tensor,
         frozen: bool,
         gathered: tf.Tensor,
         update: bool,
     ) -> tf.Tensor:
-        images, targets = self._augmented(number, images, targets)
+        images, targets = augment(images, targets, chances, self._augmentation)
         variables = self._network.trainable(head_only=True) if frozen else self._learning
         with tf.GradientTape() as tape:
             logits = self._network.logits(images, frozen or self._at_rest)
@@ -211,15 +193,6 @@ class Steps:
         hits = tf.equal(tf.argmax(logits, 1), tf.argmax(targets, 1))
         sums = [tf.reduce_sum(losses), tf.reduce_sum(tf.cast(hits, tf.float32)), tf.cast(tf.size(hits), tf.float32)]
         return tf.concat([sums, wishes], axis=0)
-
-    def _augmented(self, number: tf.Tensor, images: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        if self._augmentation is None:
-            return images, targets
-        count = images.shape[0]
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        draws = Draws(self._augmentation.batch_size, replica * count, count)
-        seed = tf.stack([tf.constant(self._augmentation.seed, tf.int64), number])
-        return augment(images, targets, seed, self._augmentation.level, draws)
 
     def _accumulate(
         self, variables: list[keras.Variable], gradients: list[tf.Tensor], gathered: tf.Tensor, update: bool

@@ -88,7 +88,7 @@ def test_memory_of_a_batch_is_used_again_only_once_nobody_holds_a_view_of_it(str
 
 def test_batches_that_are_kept_stay_as_they_were(stream: Stream) -> None:
     kept, copies = [], []
-    for images, _ in training_batches(stream, 0, epochs=2):
+    for images, _, _ in training_batches(stream, 0, epochs=2):
         kept.append(images)
         copies.append(images.numpy().copy())
     for images, copy in zip(kept, copies, strict=True):

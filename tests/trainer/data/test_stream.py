@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from pathlib import Path
 
@@ -26,14 +27,14 @@ def stream(folder: Path, **changes: object) -> Stream:
     return Stream(Dataset.open(folder), **settings)  # type: ignore[arg-type]
 
 
-def taken(batches: object) -> list[tuple[bytes, bytes]]:
-    return [(image.numpy().tobytes(), target.numpy().tobytes()) for image, target in batches]  # type: ignore[attr-defined]
+def taken(batches: object) -> list[tuple[bytes, ...]]:
+    return [tuple(each.numpy().tobytes() for each in batch) for batch in batches]  # type: ignore[attr-defined]
 
 
 def test_an_epoch_shows_every_record_at_most_once_and_all_but_the_last_piece(dataset: Path) -> None:
     flow = stream(dataset)
     seen: Counter[bytes] = Counter()
-    for images, targets in training_batches(flow, 0):
+    for images, targets, _ in training_batches(flow, 0):
         assert images.shape == (16, 32, 32, 3)
         np.testing.assert_array_equal(targets.numpy().sum(axis=1), 1)
         seen.update(image.tobytes() for image in images.numpy())
@@ -62,7 +63,7 @@ def test_epochs_come_in_different_orders(dataset: Path) -> None:
 def test_balanced_sampling_shows_all_classes_alike(dataset: Path) -> None:
     counts = count_classes(Dataset.open(dataset))
     flow = stream(dataset, class_counts=counts, batch_size=1)
-    shown = sum(target.numpy().sum(axis=0) for _, target in training_batches(flow, 0))
+    shown = sum(target.numpy().sum(axis=0) for _, target, _ in training_batches(flow, 0))
     np.testing.assert_array_equal(shown, np.full(4, counts.sum(axis=0).max()))
 
 
@@ -70,7 +71,7 @@ def test_two_workers_share_the_batches_of_one(dataset: Path) -> None:
     settings = {"resized_crop": True, "side": 20}
     alone = taken(training_batches(stream(dataset, **settings), 0))
     parts = [taken(training_batches(stream(dataset, worker=worker, workers=2, **settings), 0)) for worker in (0, 1)]
-    assert [(a[0] + b[0], a[1] + b[1]) for a, b in zip(*parts, strict=True)] == alone
+    assert [tuple(map(operator.add, *both)) for both in zip(*parts, strict=True)] == alone
 
 
 def test_a_flipped_bit_is_named_with_its_record_while_training(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from trainer.training import devices
 # In a process of its own: how many devices a CPU pretends to be is decided before TensorFlow starts.
 TWO_DEVICES = """
 import keras, numpy as np, tensorflow as tf
+from trainer.data.draws import draw_chances
 from trainer.network import models
 from trainer.network.backbones import BACKBONES, Backbone
 from trainer.training import objective
 from trainer.training.devices import Place
-from trainer.training.steps import Augmentation, Steps
+from trainer.training.steps import Steps
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -41,12 +42,15 @@ def weights_after(strategy, replicas, loss_scaling):
         schedule = objective.Schedule(0.5, 0, 10, cosine=False)
         optimizer = objective.optimizer("sgd", schedule, 0.1, 0.02 / replicas, variables, loss_scaling)
         steps = Steps(place, network, average, 0.5, objective.Objective(), 1e-3, optimizer, 2, jit=False,
-                      augmentation=Augmentation("strong", 3, 8))
-    data = [place.deliver((tf.constant(images), tf.constant(targets)))] * 4
+                      augmentation="strong")
+    data = [
+        place.deliver((tf.constant(images), tf.constant(targets), tf.constant(draw_chances(3, number, 8))))
+        for number in range(4)
+    ]
     losses = []
     for number, batch in enumerate(data):
         gathered = number % 2 + 1
-        result = steps.train(number, batch, (number == 3, False), False, gathered, gathered == 2)
+        result = steps.train(batch, (number == 3, False), False, gathered, gathered == 2)
         losses.append((result.loss, result.hits, result.examples, result.save_asked))
     assert steps.agree([1.5, -2.0]) == [1.5, -2.0]
     return losses, [variable.numpy() for variable in (*network.model.weights, *average.model.weights)]

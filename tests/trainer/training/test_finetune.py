@@ -11,6 +11,7 @@ import pytest
 from pipeline.dataset.dataset import Dataset
 from pipeline.errors import InputError
 from tests.trainer.training.test_head import config
+from trainer.data.draws import draw_chances
 from trainer.data.evaluation import evaluation_batches
 from trainer.network.models import Network, build
 from trainer.run.folder import RunFolder
@@ -27,7 +28,8 @@ def step(run: Run) -> None:
     """One update, on the first training records."""
     batch = next(iter(evaluation_batches(run.stream.dataset, "train", 32)))
     targets = np.eye(run.design.classes, dtype=np.float32)[batch["label"]]
-    run.steps.train(0, (keras.ops.convert_to_tensor(batch["image"]), targets), (False, False), False, 1, True)
+    given = (keras.ops.convert_to_tensor(batch["image"]), targets, draw_chances(0, 0, 32))
+    run.steps.train(given, (False, False), False, 1, True)
 
 
 @pytest.fixture(autouse=True)

@@ -64,12 +64,12 @@ def assemble(config: Config) -> Run:
     return run.assemble(config, RunFolder(config.run_dir), Dataset.open(config.dataset_dir))
 
 
-def first_batch(run: Run) -> tuple[tf.Tensor, tf.Tensor]:
+def first_batch(run: Run) -> stream.Batch:
     return next(stream.training_batches(run.stream, 0))
 
 
-def step(run: Run, batch: tuple[tf.Tensor, tf.Tensor], frozen: bool = False) -> float:
-    return run.steps.train(0, batch, (False, False), frozen, 1, True).loss
+def step(run: Run, batch: stream.Batch, frozen: bool = False) -> float:
+    return run.steps.train(batch, (False, False), frozen, 1, True).loss
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
@@ -143,9 +143,9 @@ def test_a_loss_that_is_not_finite_names_its_step_and_leaves_the_last_good_state
 ) -> None:
     batches = loop.training_batches
 
-    def poisoned(*args: object) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        for number, (images, targets) in enumerate(batches(*args)):  # type: ignore[arg-type]
-            yield images, targets * np.nan if number == 4 else targets
+    def poisoned(*args: object) -> Iterator[stream.Batch]:
+        for number, (images, targets, chances) in enumerate(batches(*args)):  # type: ignore[arg-type]
+            yield images, targets * np.nan if number == 4 else targets, chances
 
     monkeypatch.setattr(loop, "training_batches", poisoned)
     with pytest.raises(
@@ -183,10 +183,11 @@ def test_accumulated_batches_make_one_update_of_their_mean_gradient(dataset: Pat
     heads = []
     for folder, changes in (("one", {}), ("two", {"accumulate_steps": 2})):
         run = assemble(small(dataset, tmp_path / folder, **common, **changes))
-        images, targets = first_batch(run)
-        parts = [(images, targets)] if folder == "one" else [(images[:8], targets[:8]), (images[8:], targets[8:])]
+        batch = first_batch(run)
+        halves = [tuple(each[part] for each in batch) for part in (slice(8), slice(8, None))]
+        parts = [batch] if folder == "one" else halves
         for number, part in enumerate(parts, 1):
-            run.steps.train(0, part, (False, False), True, number, number == len(parts))
+            run.steps.train(part, (False, False), True, number, number == len(parts))
         heads.append([variable.numpy() for variable in run.network.head.trainable_variables])
     for one, two in zip(*heads, strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-7)
