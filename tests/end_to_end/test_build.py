@@ -124,7 +124,7 @@ def test_other_encodings_hold_the_same_pictures_and_tfds_sees_what_we_see(galler
     for key, image in ours.items():
         # TensorFlow's decoder of JPEG is the faster and less exact one of libjpeg's two.
         seen = np.abs(image.astype(int) - theirs[key])
-        assert seen.max() == 0 if encoding == "png" else seen.mean() < 2
+        assert seen.max() == 0 if encoding == "png" else seen.mean() < 4
         difference = np.abs(image.astype(int) - raw[key])
         assert difference.max() == 0 if encoding == "png" else difference.mean() < 4
 
