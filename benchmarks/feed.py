@@ -55,6 +55,7 @@ LOADS = {
     "512 px JPEG to 256": Load("crop512x4", ("--crop=512", "--samples=4", "--encoding=jpeg"), 256, 32),
 }
 PAINTINGS = 120
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "NO_ALBUMENTATIONS_UPDATE": "1"}
 MOST = (90.0, math.inf)  # seconds and MiB of a feeder
 
 
@@ -69,7 +70,9 @@ def measure(folder: Path, load: Load, level: str, cores: int, rounds: int, peers
             if name in failed:
                 continue
             try:
-                done = run(command, MOST, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", NO_ALBUMENTATIONS_UPDATE="1")
+                done = run(
+                    command, MOST, TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", NO_ALBUMENTATIONS_UPDATE="1"
+                )
             except Failed as error:
                 if name in (OURS, LIMIT):
                     raise

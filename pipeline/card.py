@@ -19,6 +19,7 @@ from PIL import Image
 
 from pipeline.dataset.contract import CARD_FILE, VERSION, Artist, Contract
 from pipeline.dataset.dataset import Dataset
+from pipeline.dataset.photographs import Photographs, ask_photographs
 from pipeline.dataset.records import read_records
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, read_rejects
 from pipeline.pages.html import data_uri, environment
@@ -72,6 +73,8 @@ class Facts:
       groups: the first of them, as paths.
       exact_copies: how many files were left out for being another's exact copy.
       copies: the first of them: (path kept, paths left out).
+      photographs: what the facts of files alone tell of who painted the test paintings; None where there are none.
+      likeliest: share of the test paintings that are by the artist with most training paintings.
       reasons: reason -> rejects.
       rejects: the first of them.
     """
@@ -88,6 +91,8 @@ class Facts:
     groups: tuple[tuple[str, ...], ...]
     exact_copies: int
     copies: tuple[tuple[str, tuple[str, ...]], ...]
+    photographs: Photographs | None
+    likeliest: float
     reasons: Mapping[str, int]
     rejects: tuple[Reject, ...]
 
@@ -164,9 +169,20 @@ def gather(folder: str, contract: Contract) -> Facts:
         groups=_near_groups(dataset, group_sizes, root),
         exact_copies=exact_copies,
         copies=tuple(copies),
+        photographs=ask_photographs(dataset),
+        likeliest=_likeliest(tally),
         reasons=reasons,
         rejects=rejects,
     )
+
+
+def _likeliest(tally: Mapping[tuple[int, str], int]) -> float:
+    """Share of the test paintings that are by whoever has most training paintings."""
+    trained = {label: count for (label, split), count in tally.items() if split == "train"}
+    tested = sum(count for (_, split), count in tally.items() if split == "test")
+    if not trained or not tested:
+        return 0.0
+    return tally.get((max(trained, key=lambda label: trained[label]), "test"), 0) / tested
 
 
 def _short(path: str, root: str) -> str:

@@ -75,7 +75,7 @@ def draw_map(attributor: Attributor, picture: Picture, path: Path, map_dir: Path
     Raises:
       RunError: the run cannot draw one.
     """
-    from trainer.asking import maps
+    from trainer.pages import maps
 
     page = maps.draw(picture.whole.image, attributor.regions(picture), attributor.expertise.labels)
     drawn = map_path(map_dir, path, picture.digest)

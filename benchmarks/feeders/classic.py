@@ -19,9 +19,7 @@ def batches(feed: Feed) -> Iterator[Any]:
 
     def picture(stored: tf.Tensor) -> tf.Tensor:
         if not feed.windows:
-            return (
-                tf.reshape(tf.io.decode_raw(stored, tf.uint8), [size, size, 3]) if raw else tf.io.decode_jpeg(stored)
-            )
+            return tf.reshape(tf.io.decode_raw(stored, tf.uint8), [size, size, 3]) if raw else tf.io.decode_jpeg(stored)
         begin, extent, _ = tf.image.sample_distorted_bounding_box(
             [size, size, 3], whole, min_object_covered=0.1, aspect_ratio_range=ASPECT, area_range=(SMALLEST, 1.0)
         )

@@ -265,3 +265,9 @@ def test_a_browser_shows_every_picture_and_does_not_scroll_sideways(page, tmp_pa
         command, capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "HOME": str(tmp_path)}
     )
     assert f"<title>true,{page.count('<img')}</title>" in result.stdout
+
+
+def test_a_card_says_what_files_alone_tell(tmp_path):
+    text = card.render_card(card.gather(*seal(tmp_path)))
+    assert "What files alone tell" in text
+    assert "bytes per pixel" in text

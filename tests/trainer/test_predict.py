@@ -28,11 +28,11 @@ from pipeline.storage.cells import unescape
 from tests import forked, runs
 from tests.end_to_end import builds
 from trainer import predict
-from trainer.asking import maps
 from trainer.asking.attributor import Attributor, parse
-from trainer.asking.maps import Region
 from trainer.asking.opening import open_picture
+from trainer.judging.activation import Region
 from trainer.judging.calibration import calibrated
+from trainer.pages import maps
 from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
 

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -223,3 +224,22 @@ def moved(run_dir: Path, target: Path, dataset_dir: Path) -> Path:
     about = json.loads((copy / "run.json").read_text())
     (copy / "run.json").write_text(json.dumps({**about, "dataset_dir": str(dataset_dir)}))
     return copy
+
+
+def test_each_painting_that_is_shown_has_a_map_of_whom_its_parts_speak_for(html: str):
+    shown = re.findall(r"<li><figure>.*?</figure>", html, re.DOTALL)
+    assert shown
+    for figure in shown:
+        assert 'class="map" src="data:image/jpeg;base64,' in figure
+        shares = [int(share) for share in re.findall(r"(\d+)%", figure.split("</svg>", 1)[1].split("</details>")[0])]
+        assert 1 <= sum(shares[: len(shares) // 2]) <= 102  # once as a text for who cannot see, once as a legend
+
+
+def test_of_a_foreign_network_there_are_no_maps_and_all_the_rest(judged_run: Path, tmp_path: Path):
+    run = shutil.copytree(judged_run, tmp_path / "run")
+    model = keras.models.load_model(run / "best.keras")
+    flat = keras.layers.Flatten(name="embedding")(keras.layers.Rescaling(1.0)(model.inputs[0]))
+    keras.Model(model.inputs, keras.layers.Dense(6, activation="softmax")(flat)).save(run / "best.keras")
+    page = render(RunFolder(run))
+    assert 'class="map"' not in page
+    assert "The most confident mistakes" in page

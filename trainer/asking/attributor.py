@@ -15,21 +15,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
 
 from pipeline.dataset.contract import Contract
 from pipeline.pictures.guard import Limits, memory_for
 from pipeline.workers.guarded import GuardedPool
 from trainer.asking import opening
-from trainer.asking.activation import ActivationMaps
-from trainer.asking.maps import Region, windows
 from trainer.asking.opening import Picture
 from trainer.data.parse import parse_batch
 from trainer.judging import strangers
+from trainer.judging.activation import ActivationMaps, Region
 from trainer.judging.calibration import calibrated
 from trainer.judging.evaluation import load_model, predicted
 from trainer.judging.references import Reference, References
 from trainer.judging.voting import pool
+from trainer.pages.maps import windows
 from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
 
@@ -182,15 +181,9 @@ class Attributor:
 
     def _places(self, picture: Picture) -> list[Region]:
         maps = self._activation = self._activation or ActivationMaps(self._model)
-        (record,) = parse(picture.examples, self.expertise, self._side)["image"]
-        said = calibrated(softmax(maps(record), axis=-1), self.expertise.temperature)
-        rows, columns = said.shape[:2]
-        high, wide = picture.whole.height / rows, picture.whole.width / columns
-        return [
-            Region((column * wide, row * high, (column + 1) * wide, (row + 1) * high), said[row, column])
-            for row in range(rows)
-            for column in range(columns)
-        ]
+        parsed = parse(picture.examples, self.expertise, self._side)
+        (found,) = maps.regions(parsed["image"], parsed["crop_box"], self.expertise.temperature)
+        return found
 
 
 def parse(examples: Sequence[bytes], expertise: Expertise, side: int | None = None) -> dict[str, Any]:

@@ -20,14 +20,14 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from pipeline.pages.html import data_uri
 from pipeline.pictures.fault import ImageError
-from trainer.asking import maps
 from trainer.asking.attributor import Attribution, Attributor
 from trainer.asking.opening import Picture
 from trainer.asking.server import UPLOAD_MIB
 from trainer.errors import RunError
 from trainer.judging.references import Reference
+from trainer.pages import maps
 from trainer.pages.html import environment
-from trainer.pages.likenesses import QUALITY, thumbnail
+from trainer.pages.likenesses import LONGEST, QUALITY, thumbnail
 from trainer.pages.plots import whisker
 from trainer.run.expertise import Expertise
 
@@ -87,7 +87,7 @@ def answer(attributor: Attributor, picture: Picture) -> Answer:
 
 def _seen(reference: Reference, expertise: Expertise) -> str:
     found = thumbnail(reference.path, expertise.data_dir, reference.painting_id[:16], expertise.max_pixels)
-    return found[0] if found else ""
+    return data_uri(found[0], LONGEST, QUALITY) if found else ""
 
 
 def make_app(attributor: Attributor, name: str, host: str = "127.0.0.1", upload_mib: int = UPLOAD_MIB) -> flask.Flask:

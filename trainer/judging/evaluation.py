@@ -122,7 +122,7 @@ def evaluate_run(run: RunFolder, dataset: Dataset, source: Source, throughput: d
     strangers.write(run, known)
     results = {
         **summarise(splits, expertise),
-        "photograph": photograph.judge(dataset, expertise.labels),
+        "photograph": photograph.judge(dataset),
         "strangers": _turned_away(known, splits["test"], means["test"].of(splits["test"])),
         "flags": run.read_flags(),
         "dataset": {

@@ -9,14 +9,20 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
+from pipeline.pages.html import data_uri
+from trainer.judging.activation import Region
 from trainer.judging.calibration import calibrated
 from trainer.judging.voting import Paintings, ranks
-from trainer.pages.likenesses import Likeness
+from trainer.pages import maps
+from trainer.pages.likenesses import LONGEST, QUALITY, Likeness
+from trainer.pages.maps import Share
 from trainer.pages.plots import Vote, painting
 from trainer.run.expertise import Expertise
 
 SHOWN = 12  # of each gallery
+SHARES = 3  # artists that a map names
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,16 @@ class Exhibit:
       file: the name of its file, "" where unknown.
       picture: SVG of the painting with its crops, "" where there is no picture of it any more.
       votes: (letter in the picture, artist, how many crops named that artist, whether that is right).
+      map: data URI of the painting, tinted by whom each part speaks for; "" where there is none.
+      shares: what the colours of the map stand for.
     """
 
     choice: Choice
     file: str
     picture: Markup
     votes: tuple[tuple[str, str, int, bool], ...]
+    map: str = ""
+    shares: tuple[Share, ...] = ()
 
 
 def choose(paintings: Paintings, expertise: Expertise) -> tuple[list[Choice], list[Choice]]:
@@ -67,14 +77,21 @@ def choose(paintings: Paintings, expertise: Expertise) -> tuple[list[Choice], li
     return pick(mistakes), pick(hesitations)
 
 
-def exhibit(choice: Choice, crops: Sequence[Mapping[str, Any]], likeness: Likeness, labels: Sequence[str]) -> Exhibit:
-    """Draws a painting with its crops.
+def exhibit(
+    choice: Choice,
+    crops: Sequence[Mapping[str, Any]],
+    likeness: Likeness,
+    labels: Sequence[str],
+    regions: Sequence[Region],
+) -> Exhibit:
+    """Draws a painting with its crops, and a map of it.
 
     Args:
       choice: which one.
       crops: its rows of the predictions: crop_index, crop_box, source_size, scores.
       likeness: its file's name and pictures.
       labels: artist names.
+      regions: what its parts say; none where that is not known.
     """
     named = [int(np.argmax(crop["scores"])) for crop in crops]
     letters = {label: chr(ord("A") + place) for place, (label, _) in enumerate(Counter(named).most_common())}
@@ -94,4 +111,15 @@ def exhibit(choice: Choice, crops: Sequence[Mapping[str, Any]], likeness: Likene
         likeness.file,
         painting(width, height, likeness.patches, marks, title) if likeness.patches else Markup(),
         tuple((letters[label], labels[label], n, label == choice.label) for label, n in Counter(named).most_common()),
+        *_map(likeness.whole, regions, (width, height), labels),
     )
+
+
+def _map(
+    whole: Image.Image | None, regions: Sequence[Region], size: tuple[int, int], labels: Sequence[str]
+) -> tuple[str, tuple[Share, ...]]:
+    """The data URI of a small map, and what its colours stand for."""
+    if whole is None or not regions:
+        return "", ()
+    tinted, legend = maps.tint(whole, maps.average(regions, *size), labels, whole.size)
+    return data_uri(tinted, LONGEST, QUALITY), tuple(legend[:SHARES])

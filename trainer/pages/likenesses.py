@@ -24,8 +24,8 @@ LONGEST_CROP = 64
 QUALITY = 70
 
 
-def thumbnail(path: str, data_dir: str, digest: str, max_pixels: int) -> tuple[str, tuple[int, int]] | None:
-    """(data URI, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
+def thumbnail(path: str, data_dir: str, digest: str, max_pixels: int) -> tuple[Image.Image, tuple[int, int]] | None:
+    """(small picture, (width, height) of the file) of a painting; None where the file is gone, changed or unreadable.
 
     Args:
       path: of the file.
@@ -39,15 +39,24 @@ def thumbnail(path: str, data_dir: str, digest: str, max_pixels: int) -> tuple[s
         painting = decode(data, max_pixels=max_pixels, at_least=LONGEST)
     except ImageError:
         return None
-    return data_uri(painting.image, LONGEST, QUALITY), (painting.width, painting.height)
+    small = painting.image.copy()
+    small.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    return small, (painting.width, painting.height)
 
 
 @dataclass(slots=True)
 class Likeness:
-    """What there is to see of a painting: its file's name ("" where unknown) and pictures of it, whole or in parts."""
+    """What there is to see of a painting.
+
+    Attributes:
+      file: its file's name; "" where unknown.
+      patches: pictures of it, whole or in parts.
+      whole: all of it, small; None where there are parts only.
+    """
 
     file: str = ""
     patches: list[Patch] = field(default_factory=list)
+    whole: Image.Image | None = None
 
 
 def likenesses(dataset: Dataset, split: str, wanted: Collection[str], max_pixels: int) -> dict[str, Likeness]:
@@ -61,8 +70,8 @@ def likenesses(dataset: Dataset, split: str, wanted: Collection[str], max_pixels
         if likeness := found.get(row["painting_id"]):
             likeness.file = Path(row["path"]).name
             if seen := thumbnail(row["path"], dataset.contract.data_dir, row["digest"], max_pixels):
-                uri, (width, height) = seen
-                likeness.patches.append(Patch((0, 0, width, height), uri))
+                likeness.whole, (width, height) = seen
+                likeness.patches.append(Patch((0, 0, width, height), data_uri(likeness.whole, LONGEST, QUALITY)))
     missing = {name for name, likeness in found.items() if not likeness.patches}
     if missing:
         for name, patch in _crops(dataset, split, missing):

@@ -10,12 +10,13 @@ import os
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pipeline.dataset.contract import CARD_FILE
 from pipeline.dataset.dataset import Dataset
 from pipeline.storage import files
+from trainer.errors import RunError
 from trainer.judging import leaks
 from trainer.judging.confusion import movements
 from trainer.judging.metrics import METRICS
@@ -23,12 +24,18 @@ from trainer.judging.predictions import read as read_predictions
 from trainer.judging.predictions import read_paintings
 from trainer.judging.strangers import TURNED_AWAY
 from trainer.judging.voting import Paintings
+from trainer.network.saved import load_network
 from trainer.pages import plots
 from trainer.pages.exhibits import Choice, Exhibit, choose, exhibit
 from trainer.pages.html import environment
 from trainer.pages.likenesses import Likeness, likenesses
 from trainer.run.expertise import Expertise
 from trainer.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from trainer.judging.activation import Region
+
+_BATCH = 256
 
 
 def write_report(run: RunFolder) -> Path:
@@ -106,12 +113,44 @@ def _galleries(
         likenesses(dataset, "test", wanted, expertise.max_pixels) if dataset else {name: Likeness() for name in wanted}
     )
 
+    regions = _regions(run, dataset, [name for name in wanted if seen[name].whole], expertise) if dataset else {}
+
     def draw(choices: list[Choice]) -> list[Exhibit]:
         return [
-            exhibit(choice, crops[choice.painting_id], seen[choice.painting_id], expertise.labels) for choice in choices
+            exhibit(
+                choice,
+                crops[choice.painting_id],
+                seen[choice.painting_id],
+                expertise.labels,
+                regions.get(choice.painting_id, ()),
+            )
+            for choice in choices
         ]
 
     return draw(mistakes), draw(hesitations)
+
+
+def _regions(
+    run: RunFolder, dataset: Dataset, wanted: Collection[str], expertise: Expertise
+) -> dict[str, list[Region]]:
+    """What the parts of some test paintings say, as far as their records show them; nothing of a foreign network."""
+    from trainer.data.evaluation import evaluation_batches
+    from trainer.judging.activation import ActivationMaps
+
+    model = load_network(run.best)
+    try:
+        maps = ActivationMaps(model)
+    except RunError:
+        return {}
+    found: dict[str, list[Region]] = defaultdict(list)
+    for batch in evaluation_batches(dataset, "test", _BATCH, model.input_shape[1]):
+        names = [name.decode("ascii") for name in batch["painting_id"]]
+        rows = [row for row, name in enumerate(names) if name in wanted]
+        if rows:
+            said = maps.regions(batch["image"][rows], batch["crop_box"][rows], expertise.temperature)
+            for row, regions in zip(rows, said, strict=True):
+                found[names[row]] += regions
+    return found
 
 
 def _crops(run: RunFolder, wanted: Collection[str]) -> dict[str, list[dict[str, Any]]]:

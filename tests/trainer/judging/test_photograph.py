@@ -29,7 +29,7 @@ def test_artists_whose_files_differ_are_told_apart_without_a_look(judged_dataset
         return table.set_column(place, table.schema.field(place), values)
 
     dataset = with_facts(judged_dataset, tmp_path / "copy", collections)
-    found = photograph.judge(dataset, dataset.contract.labels)
+    found = photograph.judge(dataset)
     assert found["painting"]["top1"] > 0.75
     assert "compression" in found["facts"]
 
@@ -43,10 +43,10 @@ def test_files_that_tell_nothing_are_no_better_than_chance(judged_dataset: Path,
         return table
 
     dataset = with_facts(judged_dataset, tmp_path / "copy", shuffled)
-    assert photograph.judge(dataset, dataset.contract.labels)["painting"]["top1"] < 0.6
+    assert photograph.judge(dataset)["painting"]["top1"] < 0.6
 
 
 def test_a_dataset_of_an_earlier_version_tells_what_it_knows(judged_dataset: Path, tmp_path: Path) -> None:
     dataset = with_facts(judged_dataset, tmp_path / "copy", lambda table: table.drop_columns(list(PHOTOGRAPH)))
-    assert photograph.judge(dataset, dataset.contract.labels)["facts"] == ["size", "shape", "bytes per pixel"]
+    assert photograph.judge(dataset)["facts"] == ["size", "shape", "bytes per pixel"]
     assert len(list(dataset.planned())) == len(list(Dataset.open(judged_dataset).planned()))

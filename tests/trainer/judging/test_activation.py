@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.asking.activation import ActivationMaps, _gathered
 from trainer.errors import RunError
+from trainer.judging.activation import ActivationMaps, _gathered
 from trainer.network import models
 from trainer.network.models import Design
 

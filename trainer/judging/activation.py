@@ -7,10 +7,23 @@ all the same where its answer comes from.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from trainer.errors import RunError
+from trainer.judging.calibration import calibrated
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A window (left, top, right, bottom, in pixels of the picture) and its probabilities float64[artists]."""
+
+    box: tuple[float, float, float, float]
+    probabilities: np.ndarray
 
 
 class ActivationMaps:
@@ -47,13 +60,43 @@ class ActivationMaps:
           float64[rows, columns, artists], on the grid of the coarsest feature map. The mean over places is the logits
           that the network gives for the picture.
         """
-        found = self._maps.predict_on_batch(picture[None])
-        maps = [np.asarray(found[f"{number}"])[0].astype(np.float64) for number in range(len(self._kernels))]
+        (said,) = self._places(picture[None])
+        return said
+
+    def _places(self, pictures: np.ndarray) -> Iterator[np.ndarray]:
+        """`__call__` of each of uint8[count, size, size, 3]."""
+        found = self._maps.predict_on_batch(pictures)
+        every = [np.asarray(found[f"{number}"]).astype(np.float64) for number in range(len(self._kernels))]
+        for maps in zip(*every, strict=True):
+            yield self._said(maps)
+
+    def _said(self, maps: Sequence[np.ndarray]) -> np.ndarray:
         rows, columns = min(each.shape[0] for each in maps), min(each.shape[1] for each in maps)
         said = np.full((rows, columns, len(self._bias)), self._bias, np.float64)
         for each, kernel in zip(maps, self._kernels, strict=True):
             said += _gathered(each @ kernel, rows, columns)
         return said
+
+    def regions(self, records: np.ndarray, boxes: np.ndarray, temperature: float) -> Iterator[list[Region]]:
+        """What the places of each record say.
+
+        Args:
+          records: uint8[count, size, size, 3].
+          boxes: float32[count, 4], left, top, right and bottom of each, in pixels of the picture it was cut from.
+          temperature: that makes scores probabilities.
+        """
+        for logits, (left, top, right, bottom) in zip(self._places(records), boxes.tolist(), strict=True):
+            said = calibrated(softmax(logits, axis=-1), temperature)
+            rows, columns = said.shape[:2]
+            wide, high = (right - left) / columns, (bottom - top) / rows
+            yield [
+                Region(
+                    (left + column * wide, top + row * high, left + (column + 1) * wide, top + (row + 1) * high),
+                    said[row, column],
+                )
+                for row in range(rows)
+                for column in range(columns)
+            ]
 
 
 def _gathered(fine: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -13,20 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from trainer.judging.activation import Region
+
 MOST_WINDOWS = 1024  # asked of a picture, however large
 LONGEST = 1000  # pixels of the map's longer side, without the legend
 SHORTEST = 600  # what is smaller is enlarged to this, so that it can be looked at
 GRID = 128  # cells along the longer side, over which the windows are averaged
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 OTHERS = "#8C8C8C"  # of artists beyond those
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A window (left, top, right, bottom, in pixels of the picture) and its probabilities float64[artists]."""
-
-    box: tuple[float, float, float, float]
-    probabilities: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +84,23 @@ def shares(cells: np.ndarray, artists: Sequence[str]) -> list[Share]:
 
 def draw(image: Image.Image, regions: Sequence[Region], artists: Sequence[str]) -> Image.Image:
     """The map of an RGB picture, with its legend below: an RGB image of bounded size."""
-    cells = average(regions, *image.size)
-    legend = shares(cells, artists)
     scale = min(LONGEST / max(image.size), max(1.0, SHORTEST / max(image.size)))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return _with_legend(*tint(image, average(regions, *image.size), artists, size))
+
+
+def tint(
+    image: Image.Image, cells: np.ndarray, artists: Sequence[str], size: tuple[int, int]
+) -> tuple[Image.Image, list[Share]]:
+    """An RGB picture, resized and tinted by what its cells say, and what the colours stand for."""
+    legend = shares(cells, artists)
     grey = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2).convert("L")
     page = grey.point(lambda value: 60 + value * 195 // 255).convert("RGB")  # lighter: a tint drowns in black
-    tint, strength = _tint(cells, legend, artists)
+    colours, strength = _tint(cells, legend, artists)
     mask = Image.fromarray((255 * strength).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
-    page.paste(Image.fromarray(tint).resize(size, Image.Resampling.NEAREST), mask=mask)
+    page.paste(Image.fromarray(colours).resize(size, Image.Resampling.NEAREST), mask=mask)
     page.paste("white", mask=_borders(cells.argmax(axis=2), size))
-    return _with_legend(page, legend)
+    return page, legend
 
 
 def _tint(cells: np.ndarray, legend: Sequence[Share], artists: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
