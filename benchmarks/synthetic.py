@@ -5,6 +5,7 @@ A hard link is read like any file and takes no room, so that an epoch of 135,000
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,7 +52,7 @@ def make(
         encoding=encoding,
         artists=tuple(Artist(f"Artist {number}") for number in range(_ARTISTS)),
         splits={"train": tuple(train), **others},
-        fingerprint=f"synthetic-{paintings}",
+        fingerprint=hashlib.sha256(f"synthetic {scheme} {paintings}".encode()).hexdigest(),
         seed=0,
     )
     (folder / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
@@ -60,15 +61,17 @@ def make(
 
 def _write(path: Path, scheme: Scheme, encoding: Encoding, first: int, paintings: int) -> Shard:
     noise = np.random.default_rng(first)
-    size = 0
+    size, digest = 0, hashlib.sha256()
     with path.open("wb") as stream:
         for painting in range(first, first + paintings):
             for crop in range(scheme.count(*_SIDES)):
                 image = _picture(noise, scheme.size, encoding)
                 box = [0.0, 0.0, float(scheme.size), float(scheme.size)]
                 record = encode_example(image, painting % _ARTISTS, f"{painting:016x}", crop, box, _SIDES)
-                size += stream.write(frame(record))
-    return Shard(path.name, paintings * scheme.count(*_SIDES), paintings, size, "")
+                framed = frame(record)
+                digest.update(framed)
+                size += stream.write(framed)
+    return Shard(path.name, paintings * scheme.count(*_SIDES), paintings, size, digest.hexdigest())
 
 
 def _picture(noise: np.random.Generator, size: int, encoding: Encoding) -> bytes:
