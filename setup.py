@@ -13,6 +13,7 @@ BUILD = [
     "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it
     "jinja2>=3.1,<4",
     "numpy>=2.0,<3",
+    "obstore>=0.8,<1",
     "pandas>=2.2,<4",
     "pillow>=12.0,<13",
     "psutil>=6,<8",
@@ -51,8 +52,9 @@ EXTRAS = {
         "webdataset>=0.2.111",  # img2dataset has it below 0.3
     ],
     "download": ["kagglehub>=1.0"],
+    "cloud-tests": ["moto[s3,server]>=5.1,<6"],
     "dev": [
-        "morelli[formats]",
+        "morelli[formats,cloud-tests]",
         "hypothesis>=6.100",
         "imagehash>=4.3.2,<5",
         "import-linter>=2.3,<3",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -270,17 +269,10 @@ def _samples(dataset: Dataset) -> dict[int, list[Sample]]:
     chosen = choose(paintings, min(MOST_SAMPLES, MOST_SAMPLES_IN_ALL // shown), MOST_SHARDS)
     for (split, shard), wanted in sorted(chosen.items()):
         path = dataset.shard_path(dataset.contract.splits[split][shard])
-        with _open(path) as stream:
+        with files.opened(path) as stream:
             for label, sample in _find(stream, path, wanted, dataset.contract):
                 samples[label].append(sample)
     return samples
-
-
-@contextmanager
-def _open(path: str) -> Iterator[BinaryIO]:
-    """A shard's bytes: a stream of a local file; of an object store, the whole."""
-    with io.BytesIO(files.read(path)) if files.is_remote(path) else Path(path).open("rb") as stream:
-        yield stream
 
 
 def _find(stream: BinaryIO, path: str, wanted: set[str], contract: Contract) -> Iterator[tuple[int, Sample]]:

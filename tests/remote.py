@@ -1,57 +1,51 @@
-"""A file system that only Beam can reach: a local folder behind an address such as test://folder."""
+"""An object store on loopback: moto's S3, for tests of what is done with addresses such as s3://bucket/folder."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from apache_beam.io.filesystem import FileMetadata, MatchResult
-from apache_beam.io.localfilesystem import LocalFileSystem
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
 
-SCHEME = "test"
+import pytest
+
+from pipeline.storage import objects
+
+BUCKET = "bucket"
 
 
-def _local(path: str) -> str:
-    return path.removeprefix(f"{SCHEME}:/")
+@contextmanager
+def serving() -> Iterator[str]:
+    """The address of an empty bucket, which this process and all that it starts can reach."""
+    server_module = pytest.importorskip("moto.server", reason="moto of the extra [cloud-tests] is not installed")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = server_module.ThreadedMotoServer("127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        variables = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+        }
+        with mock.patch.dict(os.environ, variables):
+            objects._client.cache_clear()
+            make_bucket(BUCKET)
+            yield f"s3://{BUCKET}"
+    finally:
+        objects._client.cache_clear()
+        server.stop()
 
 
-class FakeRemote(LocalFileSystem):
-    """Beam's local file system under the scheme `test`; a path is test:/ and the absolute local path."""
+def make_bucket(name: str) -> None:
+    from urllib.request import Request, urlopen
 
-    @classmethod
-    def scheme(cls) -> str:
-        return SCHEME
+    urlopen(Request(f"{os.environ['AWS_ENDPOINT_URL']}/{name}", method="PUT")).close()
 
-    @staticmethod
-    def address(folder: Path) -> str:
-        folder.mkdir(parents=True, exist_ok=True)
-        return f"{SCHEME}:/{folder}"
 
-    def mkdirs(self, path):
-        return super().mkdirs(_local(path))
-
-    def match(self, patterns, limits=None):
-        results = super().match([_local(pattern) for pattern in patterns], limits)
-        return [
-            MatchResult(
-                f"{SCHEME}:/{result.pattern}",
-                [
-                    FileMetadata(f"{SCHEME}:/{meta.path}", meta.size_in_bytes, meta.last_updated_in_seconds)
-                    for meta in result.metadata_list
-                ],
-            )
-            for result in results
-        ]
-
-    def open(self, path, *arguments, **named):
-        return super().open(_local(path), *arguments, **named)
-
-    def create(self, path, *arguments, **named):
-        return super().create(_local(path), *arguments, **named)
-
-    def rename(self, sources, destinations):
-        return super().rename([_local(path) for path in sources], [_local(path) for path in destinations])
-
-    def exists(self, path):
-        return super().exists(_local(path))
-
-    def delete(self, paths):
-        for path in paths:
-            Path(_local(path)).unlink()
+def put(folder: str, *names: str, content: bytes) -> None:
+    """Writes objects below a folder."""
+    for name in names:
+        objects.put(f"{folder}/{name}", [content])

@@ -94,8 +94,9 @@ class Config:
     )
     input_size: int = flag(
         0,
-        "Side of the picture that the backbone sees, 32 or more; 0: the dataset's. Larger than the crop, it is "
-        "enlarged on the device. Turn up with ImageNet weights, which were trained at 224; costs time with its square.",
+        "Side of the picture that the backbone sees, 32 or more; 0: the dataset's. Below the crop's, no more is "
+        "decoded than it takes; above, the crop is enlarged on the device. Turn up with ImageNet weights, which were "
+        "trained at 224; costs time with its square.",
         lower=0,
         upper=1024,
     )

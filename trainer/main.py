@@ -14,6 +14,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from pipeline.errors import InputError
+from pipeline.storage.files import is_remote
 from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.streams import complain, printable, say
@@ -31,6 +33,11 @@ def config_from_flags(given: flags.FlagValues = flags.FLAGS) -> Config:
         scheme = Path(values["dataset_dir"]).resolve()
         name = scheme.parent.name if scheme.name[0].isdigit() else scheme.name
         values["run_dir"] = f"runs/{name}-{values['backbone'].lower()}"
+    if is_remote(values["run_dir"]):
+        raise InputError(
+            f"--run_dir={values['run_dir']}: a run is written on this machine. Pass a local folder, and copy it when "
+            "the run has ended; --dataset_dir may be an address."
+        )
     return Config(**values)
 
 

@@ -1,6 +1,6 @@
-"""What lies in a folder, on a local disk or on any file system that Beam knows.
+"""What lies in a folder, on a local disk or in an object store.
 
-Files are listed here, not judged: `pipeline.gallery.find` decides what a listing means. Local folders need no Beam.
+Files are listed here, not judged: `pipeline.gallery.find` decides what a listing means.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from pipeline.dataset.rejects import BAD_NAME, BROKEN_LINK, LINK_LOOP, NOT_REGULAR, UNREADABLE
 from pipeline.errors import InputError
 from pipeline.gallery.kinds import START
-from pipeline.storage import files
+from pipeline.storage import files, objects
 
 _LITTER = frozenset({"__MACOSX", "@eaDir"})  # folders that unpacking or a file server leaves; hidden ones go too
 
@@ -168,37 +168,23 @@ def _look_at(
 
 
 def list_remote(root: str) -> Listing:
-    """All files below a folder of a file system that Beam knows."""
+    """All files below a folder of an object store. Raises InputError where there are none."""
     listing = Listing([], [], [])
-    for meta in _match([_literal(root) + "/**"])[0]:
-        path = meta.path[len(root) + 1 :]
+    for found in _in_store(root, objects.below):
+        path = found.path[len(root) + 1 :]
         *folders, name = path.split("/")
         if name and not any(map(_is_litter, folders)):  # object stores mark empty folders by files without a name
-            listing.files.append(File(path, meta.size_in_bytes, meta.last_updated_in_seconds or 0.0))
+            listing.files.append(File(path, found.bytes, found.modified))
     if not listing.files:
         raise InputError(f"{root} does not exist or is empty. Pass the folder that holds the paintings as --data_dir.")
     return listing
 
 
-def _literal(path: str) -> str:
-    """A pattern of Beam's that matches this path alone."""
-    return re.sub(r"([\[*?])", r"[\1]", path)
-
-
-def _match(patterns: list[str]) -> list[list[Any]]:
-    """Beam's file metadata for each pattern. Raises InputError where the file system cannot be reached."""
-    from apache_beam.io.filesystem import BeamIOError
-    from apache_beam.io.filesystems import FileSystems
-
+def _in_store(path: str, ask: Callable[[str], Iterable[objects.Found]]) -> list[objects.Found]:
     try:
-        return [result.metadata_list for result in FileSystems.match(patterns)]
-    except (BeamIOError, ValueError) as error:  # ValueError: no file system for this scheme is installed
-        details = getattr(error, "exception_details", None)
-        cause = next(iter(details.values())) if details else error
-        raise InputError(
-            f"{patterns[0]} cannot be listed: {cause}. gs:// needs pip install 'morelli[gcp]' and "
-            "gcloud auth application-default login; s3:// needs pip install 'morelli[aws]' and AWS credentials."
-        ) from error
+        return list(ask(path))
+    except OSError as error:
+        raise InputError(f"{path} cannot be listed: {error.strerror}.") from error
 
 
 def _is_litter(folder: str) -> bool:
@@ -221,7 +207,9 @@ def statuses(paths: list[str]) -> Iterator[tuple[str, Status]]:
         if not files.is_remote(path) and os.path.isfile(path):
             status = os.stat(path)
             yield path, Status(status.st_size, status.st_mtime, status.st_ctime)
-    remote = [path for path in paths if files.is_remote(path)]
-    for path, metas in zip(remote, _match([_literal(path) for path in remote]) if remote else [], strict=True):
-        for meta in metas:
-            yield path, Status(meta.size_in_bytes, meta.last_updated_in_seconds or 0.0)
+    asked = [path for path in paths if files.is_remote(path)]
+    for folder in sorted({path.rpartition("/")[0] for path in asked}):  # a request for each folder, not for each file
+        there = {found.path: found for found in _in_store(folder, objects.directly_in)}
+        for path in asked:
+            if path.rpartition("/")[0] == folder and path in there:
+                yield path, Status(there[path].bytes, there[path].modified)

@@ -16,9 +16,9 @@ from pipeline.gallery import listing
 from pipeline.gallery.layouts import split_of_name
 from pipeline.gallery.tables import read_table
 from pipeline.storage import files
+from pipeline.storage.objects import PLACES
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
-_PLACES = ("gs", "s3", "hdfs", "az", "azfs", "test")  # kinds of address that can be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _check_address(path: str, where: str) -> None:
     scheme = path.partition("://")[0].lower() if files.is_remote(path) else ""
     if scheme in ("http", "https"):
         raise InputError(f"{where}: {path} is on the web. Download the pictures first, and name the files.")
-    if scheme and scheme not in (*_PLACES, "file"):
+    if scheme and scheme not in (*PLACES, "file"):
         raise InputError(f"{where}: {scheme}:// is no address that pictures can be read from ({path}).")
 
 

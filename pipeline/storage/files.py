@@ -1,22 +1,24 @@
-"""Reading and writing whole files, on local disks and on any file system that Beam knows (gs://, s3://, hdfs://).
+"""Reading and writing whole files, on local disks and in object stores (s3://, gs://, az://).
 
-Local paths never import Beam, so that build workers start fast and stay small. This is the one way in which the project
-writes a file. It is atomic: bytes go to a temporary name beside the target, are flushed to the disk, and only then take
-the final name; then the folder is flushed, so that the name, too, lasts through a power cut.
+This is the one way in which the project writes a file. It is atomic: bytes go to a temporary name beside the target,
+are flushed to the disk, and only then take the final name; then the folder is flushed, so that the name, too, lasts
+through a power cut. In an object store a put is atomic by itself, and needs no other name.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pipeline.errors import StorageError
+from pipeline.storage import objects
 from pipeline.storage.notes import note_once
 
 TEMPORARY = ".tmp-"  # within a temporary name; what a killed build left behind is found by it
@@ -35,19 +37,16 @@ def join(folder: str, *parts: str) -> str:
     return "/".join((folder.rstrip("/"), *parts))
 
 
-def _beam() -> Any:
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems
-
-
 def read(path: str) -> bytes:
-    """The bytes of a file. Raises OSError."""
-    if not is_remote(path):
-        return Path(path).read_bytes()
-    with _beam().open(path, "application/octet-stream", "uncompressed") as stream:
-        content: bytes = stream.read()
-        return content
+    """The bytes of a file. Raises OSError; StorageError of a place that cannot be reached."""
+    return objects.get(path) if is_remote(path) else Path(path).read_bytes()
+
+
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """A stream of a file's bytes: of an object store, of the whole in memory. Raises what `read` does."""
+    with io.BytesIO(read(path)) if is_remote(path) else open(path, "rb") as stream:
+        yield stream
 
 
 def write(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
@@ -55,7 +54,6 @@ def write(path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
 
     Raises:
       StorageError: the disk is full, or the file cannot be written; nothing is left behind under any name.
-      OSError: a fault of another file system.
     """
     path = os.fspath(path)
     finish(path, start(path, pieces))
@@ -70,12 +68,12 @@ def start(path: str, pieces: Iterable[bytes]) -> str:
     """The longer half of `write`, which raises what `write` does: all bytes under a temporary name.
 
     Returns:
-      That name, for `finish`.
+      That name, for `finish`; in an object store, which needs none, the file's own.
     """
     temporary = _temporary(path)
     if is_remote(path):
-        _begin_remote(temporary, pieces)
-        return temporary
+        _put(path, pieces)
+        return path
     with _nothing_left(path, temporary):
         Path(temporary).parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb", buffering=1 << 20) as opened:
@@ -86,10 +84,6 @@ def start(path: str, pieces: Iterable[bytes]) -> str:
 def finish(path: str, temporary: str) -> None:
     """The other half, in any process: waits for the disk and gives a file its name. Raises what `write` does."""
     if is_remote(path):
-        systems = _beam()
-        if systems.exists(path):
-            systems.delete([path])
-        systems.rename([temporary], [path])
         return
     with _nothing_left(path, temporary):
         _sync_all(temporary)
@@ -153,14 +147,11 @@ def _names_another(error: OSError, path: str, temporary: str) -> bool:
     return not any(f"{os.path.abspath(ours)}/".startswith(named) for ours in (path, temporary))
 
 
-def _begin_remote(temporary: str, pieces: Iterable[bytes]) -> None:
-    systems = _beam()
-    folder = temporary.rpartition("/")[0]
-    if not systems.exists(folder):  # object stores have no folders, and take this as a no-op
-        systems.mkdirs(folder)
-    with systems.create(temporary, "application/octet-stream", "uncompressed") as opened:
-        for piece in pieces:
-            opened.write(piece)
+def _put(path: str, pieces: Iterable[bytes]) -> None:
+    try:
+        objects.put(path, pieces)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written ({error.strerror}). Fix that, and run again.") from error
 
 
 def _rename(temporary: str, path: str) -> None:
@@ -217,9 +208,7 @@ def sizes(folder: str) -> dict[str, int]:
                 return {entry.name: entry.stat().st_size for entry in entries if _is_file(entry)}
         except (FileNotFoundError, NotADirectoryError):
             return {}
-    (match,) = _beam().match([join(folder, "*")])
-    found = {meta.path[len(join(folder, "")) :]: meta.size_in_bytes for meta in match.metadata_list}
-    return {name: size for name, size in found.items() if "/" not in name}
+    return {found.path.rpartition("/")[2]: found.bytes for found in objects.directly_in(folder)}
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -232,7 +221,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 def remove(path: str) -> None:
     """Deletes a file that may be there."""
     if is_remote(path):
-        _beam().delete([path])
+        objects.delete([path])
     else:
         Path(path).unlink(missing_ok=True)
 
@@ -240,9 +229,7 @@ def remove(path: str) -> None:
 def remove_tree(folder: str) -> None:
     """Deletes a folder and all in it; of a link to a folder, the link."""
     if is_remote(folder):
-        (match,) = _beam().match([join(folder, "**")])
-        if paths := [meta.path for meta in match.metadata_list]:
-            _beam().delete(paths)
+        objects.delete([found.path for found in objects.below(folder)])
     else:
         _delete(folder)
 

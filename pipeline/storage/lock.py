@@ -1,19 +1,27 @@
-"""One command at a time in a folder."""
+"""One command at a time in a folder.
+
+On a local disk the kernel holds the lock, and lets go of it with the process. In an object store it is an object that
+its holder renews, and that anybody may take over who finds it unrenewed for a minute.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import StorageError
-from pipeline.storage import files
+from pipeline.storage import files, objects
 from pipeline.storage.notes import note_once
 
 LOCK_FILE = ".lock"
+LEASE, _RENEWAL = 60.0, 15.0  # seconds
 _NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL}  # what clusters answer
 
 
@@ -23,9 +31,6 @@ def exclusive(
 ) -> Iterator[tuple[int, ...]]:
     """Holds a local folder, made if it is missing, for this process; the lock goes with it, however it ends.
 
-    Object stores have no locks: there, two builds at once are the user's to avoid. Builds of the same plan do each
-    other no harm even so, since they write the same bytes.
-
     Args:
       folder: to hold.
       who: may hold it already, as the subject of a sentence.
@@ -33,14 +38,16 @@ def exclusive(
       wait: until whoever holds it has ended.
 
     Yields:
-      File descriptors. A process that is given them (subprocess's `pass_fds`) holds the folder, too, to its own end.
+      File descriptors. A process that is given them (subprocess's `pass_fds`) holds the folder, too, to its own end. Of
+      an object store there are none.
 
     Raises:
       StorageError: another process holds it, or it cannot be made or written to.
     """
     folder = os.fspath(folder)
     if files.is_remote(folder):
-        yield ()
+        with _leased(files.join(folder, LOCK_FILE), folder, who, flag):
+            yield ()
         return
     descriptor = _open(folder, flag)
     try:
@@ -51,6 +58,51 @@ def exclusive(
         yield (descriptor,)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _leased(path: str, folder: str, who: str, flag: str) -> Iterator[None]:
+    """Holds an object store's folder for a `with` block. Raises StorageError where somebody else does."""
+    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    try:
+        objects.put(path, [holder.encode()], new=True)
+    except FileExistsError:
+        _take_over(path, holder, folder, who, flag)
+    except OSError as error:
+        raise StorageError(f"Nothing can be written to {folder} ({error.strerror}). Pass another {flag}.") from error
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_RENEWAL):
+            with suppress(OSError, StorageError):  # a store that cannot be reached now may be in time for the next
+                objects.put(path, [holder.encode()])
+
+    renewing = threading.Thread(target=renew, name="lease", daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewing.join()
+        with suppress(OSError, StorageError):  # it is taken over in a minute
+            objects.delete([path])
+
+
+def _take_over(path: str, holder: str, folder: str, who: str, flag: str) -> None:
+    there = objects.head(path)
+    try:
+        if there is None:  # its holder has just ended
+            objects.put(path, [holder.encode()], new=True)
+        elif time.time() - there.modified > LEASE:
+            objects.put(path, [holder.encode()], instead_of=there)
+        else:
+            raise FileExistsError
+    except FileExistsError:
+        held_by = objects.get(path)[:200].decode(errors="replace")
+        raise StorageError(
+            f"{who} is writing into {folder} ({held_by}). Wait until it ends, or a minute after it was killed; or pass "
+            f"another {flag}."
+        ) from None
 
 
 def _open(folder: str, flag: str) -> int:

@@ -1,17 +1,25 @@
 """Fixtures shared by the pipeline's tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.remote import serving
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The address of a bucket on loopback."""
+    with serving() as address:
+        yield address
+
 
 @pytest.fixture
-def remote(tmp_path):
-    """The address of an empty folder on a remote file system, as far as the code can tell."""
-    from tests.remote import FakeRemote
-
-    return FakeRemote.address(tmp_path / "bucket")
+def remote(bucket: str, request: pytest.FixtureRequest) -> str:
+    """The address of an empty folder in an object store."""
+    return f"{bucket}/{request.node.nodeid.translate(str.maketrans('/:[]', '____'))}"
 
 
 @pytest.fixture(scope="module")

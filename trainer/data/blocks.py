@@ -19,6 +19,7 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.index import Extent, Index, check
 from pipeline.dataset.records import locate
 from pipeline.errors import DamagedShardError
+from pipeline.storage import files
 from trainer.data import order
 from trainer.data.memory import PAGE, Lender, from_page
 from trainer.data.order import Block
@@ -126,6 +127,12 @@ def _pages(size: int) -> int:
 
 def _fill(memory: np.ndarray, path: str) -> None:
     """Reads a file that has as many bytes as `memory`."""
+    if files.is_remote(path):
+        held = files.read(path)
+        if len(held) < len(memory):
+            raise DamagedShardError(path, len(held), f"it ends there; it was sealed with {len(memory)} bytes")
+        memory[:] = np.frombuffer(held, np.uint8, len(memory))
+        return
     view, done = memory.data, 0
     with open(path, "rb", buffering=0) as stream:
         while done < len(view):

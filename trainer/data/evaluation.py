@@ -175,7 +175,7 @@ def damage_named(dataset: Dataset, split: str) -> Iterator[None]:
     except UndecodableError:
         for shard in dataset.contract.splits[split]:
             path = dataset.shard_path(shard)
-            with open(path, "rb") as stream:
+            with files.opened(path) as stream:
                 if error := undecodable(stream, path, dataset.contract):
                     raise error from None
         raise

@@ -91,7 +91,7 @@ def render(run: RunFolder) -> str:
 
 def _dataset(run: RunFolder) -> Dataset | None:
     """The run's dataset, None where its folder is gone. Raises RunError where another one lies there now."""
-    if not Path(run.dataset_dir).exists():
+    if not (files.is_remote(run.dataset_dir) or Path(run.dataset_dir).exists()):
         return None
     dataset = Dataset.open(run.dataset_dir)
     run.check_dataset(dataset)

@@ -1,7 +1,6 @@
 import os
 import socket
 import tracemalloc
-from pathlib import Path
 
 import pytest
 
@@ -9,6 +8,7 @@ from pipeline.dataset.contract import Artist
 from pipeline.errors import InputError
 from pipeline.gallery import listing, names
 from pipeline.gallery.find import Gallery, _gallery, _of_folder, find_gallery
+from tests.remote import put as put_objects
 
 TABLE = (
     "id,name,years,genre,nationality\n0,Albrecht Dürer,1471 - 1528,Northern Renaissance,German\n1,Titian,,,Italian\n"
@@ -352,25 +352,22 @@ def test_an_unusable_manifest_is_said(tmp_path, content, sentence):
 # --- Remote file systems ---------------------------------------------------------------------------------------------
 
 
-def local(remote: str):
-    return Path(remote.partition(":/")[2])
-
-
-def test_a_remote_gallery_is_listed_through_beam(remote):
-    put(local(remote), "images/images/Titian/1.jpg", "images/images/Rap[h]ael/1.jpg", "images/.x/2.jpg", "a.txt")
-    put(local(remote), "artists.csv", content=TABLE.encode())
+def test_a_gallery_in_an_object_store_is_listed(remote):
+    there = ("images/images/Titian/1.jpg", "images/images/Rap[h]ael/é 1.jpg", "images/.x/2.jpg", "a.txt")
+    put_objects(remote, *there, content=JPEG)
+    put_objects(remote, "artists.csv", content=TABLE.encode())
     found = find_gallery(remote + "/")
     assert found.root == remote
     assert found.layout == "kaggle"
-    assert whose(found) == {"images/images/Rap[h]ael/1.jpg": "Rap[h]ael", "images/images/Titian/1.jpg": "Titian"}
+    assert whose(found) == {"images/images/Rap[h]ael/é 1.jpg": "Rap[h]ael", "images/images/Titian/1.jpg": "Titian"}
     assert found.candidates[0].bytes == len(JPEG)
     assert found.candidates[0].modified > 0
     assert found.artists[1].nationality == "Italian"
 
 
-def test_a_remote_manifest_is_read_through_beam(remote):
-    put(local(remote), "a.jpg", "lists/b.jpg")
-    put(local(remote), "lists/m.csv", content=b"path,artist\na.jpg,Titian\nb.jpg,Raphael\nc.jpg,Raphael\n")
+def test_a_manifest_in_an_object_store_is_read(remote):
+    put_objects(remote, "a.jpg", "lists/b.jpg", content=JPEG)
+    put_objects(remote, "lists/m.csv", content=b"path,artist\na.jpg,Titian\nb.jpg,Raphael\nc.jpg,Raphael\n")
     found = find_gallery(remote, f"{remote}/lists/m.csv")
     assert whose(found) == {"a.jpg": "Titian", "lists/b.jpg": "Raphael"}
     assert reasons(found) == {"c.jpg": "missing file"}

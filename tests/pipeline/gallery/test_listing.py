@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageError
 from pipeline.gallery.find import find_gallery
 
 
@@ -13,6 +13,6 @@ def test_an_empty_remote_folder_is_said(remote):
         find_gallery(remote)
 
 
-def test_a_scheme_without_file_system_is_said():
-    with pytest.raises(InputError, match=r"nosuch://bucket.* cannot be listed: Unable to get filesystem"):
+def test_a_place_that_is_not_known_is_said():
+    with pytest.raises(StorageError, match=r"nosuch://bucket.*: expected a local path, or an address"):
         find_gallery("nosuch://bucket/paintings")

@@ -67,7 +67,7 @@ def test_a_relative_path_without_a_folder_is_written_here(tmp_path, monkeypatch)
 
 
 class TestRemote:
-    """Through Beam's own abstraction, on its local file system registered under another scheme."""
+    """In an object store."""
 
     def test_a_file_is_written_replaced_listed_and_removed(self, remote):
         path = files.join(remote, "deep", "file")

@@ -1,0 +1,180 @@
+"""Object stores: s3://, gs:// and az://. One client for each bucket in a process, a few verbs, and errors said once.
+
+The client is obstore's. Whoever wants another endpoint, region, or no signature sets the standard variables of the
+cloud: AWS_ENDPOINT_URL, AWS_REGION, AWS_SKIP_SIGNATURE; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME. A
+put is there whole or not at all, by the store's own promise.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from pipeline.errors import StorageError
+
+PLACES = ("s3", "gs", "az")
+_PATIENCE = 60.0  # seconds in which a request is tried again, of a store that is slow or says it is busy
+_SHORT_PATIENCE = 8.0  # the same where no key is set: whether there is one is then asked of the machine, if it knows
+_KEYS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_"),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE"),
+    "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS", "AZURE_CLIENT_ID", "AZURE_SKIP_SIGNATURE"),
+}
+_HINTS = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SKIP_SIGNATURE=true for a bucket that is open to all), "
+    "and AWS_ENDPOINT_URL for another provider than Amazon",
+    "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a key file",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
+}
+
+
+class Found(NamedTuple):
+    """An object.
+
+    Attributes:
+      path: its address.
+      bytes: how many it has.
+      modified: when it was last written, in seconds since 1970.
+      version: what tells this content from another (its ETag).
+    """
+
+    path: str
+    bytes: int
+    modified: float
+    version: str
+
+
+def get(path: str) -> bytes:
+    """The bytes of an object. Raises OSError (FileNotFoundError, PermissionError), or StorageError of the place."""
+    store, key = _open(path)
+    with _Said(path):
+        return bytes(store.get(key).bytes())
+
+
+def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found | None = None) -> None:
+    """Writes an object.
+
+    Args:
+      path: of it.
+      pieces: of its bytes.
+      new: whether there must be none of that name; the store itself sees to it.
+      instead_of: what must be there now; the store sees to that, too.
+
+    Raises:
+      FileExistsError: there is another than there should be.
+      OSError, StorageError: as `get`.
+    """
+    store, key = _open(path)
+    there: Any = {"e_tag": instead_of.version} if instead_of else "create" if new else "overwrite"
+    with _Said(path):
+        store.put(key, b"".join(pieces), mode=there)
+
+
+def below(folder: str) -> Iterator[Found]:
+    """All objects below a folder, at any depth. Raises as `get`."""
+    store, key = _open(folder)
+    with _Said(folder):
+        for chunk in store.list(key or None):
+            yield from (_found(folder, meta) for meta in chunk)
+
+
+def directly_in(folder: str) -> list[Found]:
+    """The objects directly in a folder. Raises as `get`."""
+    store, key = _open(folder)
+    with _Said(folder):
+        return [_found(folder, meta) for meta in store.list_with_delimiter(key or None)["objects"]]
+
+
+def head(path: str) -> Found | None:
+    """What is known of an object; None where there is none. Raises as `get`."""
+    store, key = _open(path)
+    try:
+        with _Said(path):
+            return _found(path, store.head(key))
+    except FileNotFoundError:
+        return None
+
+
+def delete(paths: Iterable[str]) -> None:
+    """Deletes objects of one bucket, which may not be there. Raises as `get`."""
+    keys = [_open(path) for path in paths]
+    if keys:
+        with _Said(f"{len(keys)} objects"):
+            keys[0][0].delete([key for _, key in keys])
+
+
+def _found(beside: str, meta: Any) -> Found:
+    """What a listing says of an object in the bucket of another address."""
+    place, _, rest = beside.partition("://")
+    return Found(
+        f"{place}://{rest.partition('/')[0]}/{meta['path']}",
+        meta["size"],
+        meta["last_modified"].timestamp(),
+        meta["e_tag"] or "",
+    )
+
+
+def _open(path: str) -> tuple[Any, str]:
+    """(client, key) of an address. Raises StorageError where it is none of the places that are known."""
+    place, _, rest = path.partition("://")
+    bucket, _, key = rest.partition("/")
+    if place not in PLACES or not bucket:
+        raise StorageError(
+            f"{path}: expected a local path, or an address such as s3://BUCKET/folder, gs://BUCKET/folder or "
+            "az://CONTAINER/folder. Other file systems are not read; mount them, and pass the path."
+        )
+    return _client(place, bucket), key.strip("/")
+
+
+@functools.cache
+def _client(place: str, bucket: str) -> Any:
+    from obstore.store import from_url
+
+    has_key = any(name.startswith(_KEYS[place]) for name in os.environ)
+    local = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    patience = _PATIENCE if has_key else _SHORT_PATIENCE
+    return from_url(
+        f"{place}://{bucket}",
+        client_options={"allow_http": local, "connect_timeout": "5s", "timeout": "60s"},
+        retry_config={"max_retries": 12, "retry_timeout": timedelta(seconds=patience)},
+    )
+
+
+class _Said:
+    """Turns the client's errors into this project's, in a `with` block about one place."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and (made := _translated(error, self._path)):
+            raise made from error
+
+
+def _translated(error: Exception, path: str) -> Exception | None:
+    """What to raise in place of an error; None for one that is not of the store."""
+    from obstore import exceptions
+
+    place, _, rest = path.partition("://")
+    bucket, hint = rest.partition("/")[0], _HINTS.get(place, "")
+    text = str(error)
+    if "NoSuchBucket" in text or "bucket does not exist" in text.lower():
+        return StorageError(f"There is no bucket {bucket} ({path}). Make it, or name another.")
+    if isinstance(error, FileNotFoundError | exceptions.NotFoundError):
+        return FileNotFoundError(errno.ENOENT, "there is no such object", path)
+    if isinstance(error, exceptions.AlreadyExistsError | exceptions.PreconditionError):
+        return FileExistsError(errno.EEXIST, "there is one already", path)
+    if isinstance(error, PermissionError | exceptions.PermissionDeniedError | exceptions.UnauthenticatedError):
+        return PermissionError(errno.EACCES, f"the store does not allow it: {hint}", path)
+    if not isinstance(error, exceptions.BaseError):
+        return None
+    if any(word in text for word in ("169.254.169.254", "metadata.google.internal", "credential", "token")):
+        return StorageError(f"{path}: no credentials were found: {hint}.")
+    return StorageError(f"{path} cannot be reached: {text.splitlines()[0][:300]}. If it is another place: {hint}.")

@@ -1,0 +1,99 @@
+"""From an object store, to it, and learning from it: the same bytes and the same weights as on a local disk."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.atelier.gallery import write_gallery
+from pipeline.storage import objects
+from tests import forked
+from tests.end_to_end import builds
+from tests.end_to_end.trainings import newest_step, wait_for_step
+from tests.remote import serving
+from trainer.training import checkpoint
+
+SCHEMES = ("--crop=32", "--samples=4")
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with serving() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def uploaded(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A gallery in the bucket."""
+    gallery = tmp_path_factory.mktemp("gallery")
+    write_gallery(gallery, paintings=36)
+    for path in sorted(gallery.rglob("*.*")):
+        objects.put(f"{bucket}/art/{path.relative_to(gallery).as_posix()}", [path.read_bytes()])
+    return f"{bucket}/art"
+
+
+@pytest.fixture(scope="module")
+def datasets(uploaded: str, bucket: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """(in the bucket, on the disk), both built of the bucket's gallery."""
+    local = tmp_path_factory.mktemp("local")
+    builds.build(uploaded, f"{bucket}/datasets", *SCHEMES)
+    builds.build(uploaded, local, *SCHEMES)
+    return f"{bucket}/datasets", local
+
+
+def test_a_build_there_gives_the_bytes_of_one_here_and_can_be_verified(datasets: tuple[str, Path]) -> None:
+    there, here = datasets
+    shards = builds.shards(here / "crop32x4" / "1.0.0")
+    assert shards
+    for name, content in shards.items():
+        assert objects.get(f"{there}/crop32x4/1.0.0/{name}") == content
+    done = forked.run("pipeline.verify", f"{there}/crop32x4")
+    assert done.returncode == 0, done.stderr
+    assert not [found.path for found in objects.below(there) if "/.tmp-" in found.path or "/.lock" in found.path]
+
+
+def test_a_second_build_there_has_nothing_to_do(datasets: tuple[str, Path], uploaded: str) -> None:
+    before = {found.path: found.version for found in objects.below(datasets[0]) if ".tfrecord-" in found.path}
+    assert "are written already" in builds.build(uploaded, datasets[0], *SCHEMES)
+    after = {found.path: found.version for found in objects.below(datasets[0]) if ".tfrecord-" in found.path}
+    assert after == before
+
+
+def test_a_run_that_learns_from_there_and_is_stopped_has_the_weights_of_one_here(
+    datasets: tuple[str, Path], tmp_path: Path
+) -> None:
+    flags = ("--backbone=ResNet8", "--epochs=1", "--batch_size=8", "--deterministic", "--checkpoint_every=2")
+    there = (f"--dataset_dir={datasets[0]}/crop32x4", f"--run_dir={tmp_path / 'there'}")
+    stopped = forked.Command("trainer.main", *there, *flags)
+    wait_for_step(stopped, tmp_path / "there", 2)
+    stopped.send_signal(signal.SIGTERM)
+    _, err = stopped.communicate()
+    assert stopped.poll() == 128 + signal.SIGTERM, err
+    assert newest_step(tmp_path / "there") >= 2
+    here = (f"--dataset_dir={datasets[1]}/crop32x4", f"--run_dir={tmp_path / 'here'}")
+    digests = []
+    for where, name in ((there, "there"), (here, "here")):
+        done = forked.run("trainer.main", *where, *flags)
+        assert done.returncode == 0, done.stderr
+        found = checkpoint.newest(tmp_path / name / "checkpoints")
+        assert found is not None
+        digest = hashlib.sha256()
+        for variable in sorted(found.arrays):
+            digest.update(found.arrays[variable].tobytes())
+        digests.append(digest.hexdigest())
+        assert (tmp_path / name / "report.html").stat().st_size
+    assert digests[0] == digests[1]
+
+
+def test_a_missing_bucket_and_a_run_folder_that_is_an_address_are_a_sentence(datasets: tuple[str, Path]) -> None:
+    done = builds.run("s3://nobody/art", "s3://nobody/datasets", *SCHEMES)
+    assert done.returncode == 1
+    assert "There is no bucket nobody" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = forked.run("trainer.main", f"--dataset_dir={datasets[0]}/crop32x4", "--run_dir=s3://bucket/run")
+    assert done.returncode == 1
+    assert "Pass a local folder" in done.stderr

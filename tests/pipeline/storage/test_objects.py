@@ -1,0 +1,103 @@
+"""What an object store says, in this project's words, and the lock that is an object."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import StorageError
+from pipeline.storage import files, lock, objects
+from pipeline.storage.lock import LOCK_FILE, exclusive
+
+
+@pytest.mark.parametrize("name", ["a b.txt", "Rap[h]ael/é#%1.jpg", "plus+&=.jpg", "'quoted' (1).jpg"])
+def test_any_name_is_written_listed_and_read(remote: str, name: str) -> None:
+    path = f"{remote}/deep/{name}"
+    objects.put(path, [b"one ", b"two"])
+    assert objects.get(path) == b"one two"
+    assert [found.path for found in objects.below(remote)] == [path]
+    found = objects.head(path)
+    assert found is not None
+    assert found.path == path
+    assert found.bytes == 7
+
+
+def test_a_listing_of_a_whole_bucket_and_of_a_folder_that_is_none(bucket: str, remote: str) -> None:
+    objects.put(f"{remote}/x", [b""])
+    assert f"{remote}/x" in {found.path for found in objects.below(bucket)}
+    assert objects.directly_in(f"{remote}/none") == []
+    assert files.sizes(f"{remote}/none") == {}
+
+
+def test_what_is_not_there_is_an_os_error_and_no_bucket_a_sentence(remote: str) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        objects.get(f"{remote}/none")
+    assert missing.value.filename == f"{remote}/none"
+    assert objects.head(f"{remote}/none") is None
+    for ask in (objects.get, lambda path: list(objects.below(path)), lambda path: objects.put(path, [b""])):
+        with pytest.raises(StorageError, match="There is no bucket nobody"):
+            ask("s3://nobody/x")
+
+
+def test_what_must_be_new_or_as_it_was_is_refused_by_the_store(remote: str) -> None:
+    path = f"{remote}/x"
+    objects.put(path, [b"one"], new=True)
+    with pytest.raises(FileExistsError):
+        objects.put(path, [b"two"], new=True)
+    before = objects.head(path)
+    objects.put(path, [b"two"], instead_of=before)
+    with pytest.raises(FileExistsError):
+        objects.put(path, [b"three"], instead_of=before)
+    assert objects.get(path) == b"two"
+
+
+def test_without_a_key_it_says_what_to_set(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    objects._client.cache_clear()
+    try:
+        with pytest.raises(StorageError, match="no credentials were found: set AWS_ACCESS_KEY_ID"):
+            objects.get(f"{remote}/x")
+    finally:
+        objects._client.cache_clear()
+
+
+@pytest.mark.parametrize("path", ["hdfs://host/x", "ftp://x/y", "s3://"])
+def test_another_place_is_refused(path: str) -> None:
+    with pytest.raises(StorageError, match="expected a local path, or an address such as s3://BUCKET"):
+        objects.get(path)
+
+
+def test_a_second_build_is_refused_until_the_first_ends(remote: str) -> None:
+    said = r"Another build is writing into .*process"
+    with exclusive(remote), pytest.raises(StorageError, match=said), exclusive(remote):
+        pass
+    assert files.sizes(remote) == {}
+    with exclusive(remote):
+        pass
+
+
+def test_the_lock_of_a_killed_build_is_taken_over_once_it_is_not_renewed(
+    remote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put(f"{remote}/{LOCK_FILE}", [b"process 1 on a machine that is gone"])
+    with pytest.raises(StorageError, match="process 1 on a machine that is gone"), exclusive(remote):
+        pass
+    monkeypatch.setattr(lock, "LEASE", -10.0)
+    with exclusive(remote):
+        assert b"that is gone" not in objects.get(f"{remote}/{LOCK_FILE}")
+
+
+def test_a_lock_is_renewed_while_it_is_held(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_RENEWAL", 0.05)
+    written: list[str] = []
+    put = objects.put
+
+    def counted(path: str, *given: object, **named: object) -> None:
+        written.append(path)
+        put(path, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(objects, "put", counted)
+    with exclusive(remote):
+        while len(written) < 4:
+            pass
+    assert set(written) == {f"{remote}/{LOCK_FILE}"}
