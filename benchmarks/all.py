@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from benchmarks import charts
 from benchmarks.measure import NAMES, RESULTS, table
 from pipeline.storage import files
 
-BENCHMARKS = ("build", "read", "train", "restart")
+BENCHMARKS = ("build", "read", "feed", "train", "restart")
 DOCS = Path("docs")
 
 
@@ -47,6 +48,10 @@ def targets(results: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
             ((name, ratio) for name, ratio in ratios.items() if name != "ours"), key=lambda each: each[1]
         )
         yield f"reading {load} ahead of every peer", f"{ratio:.2f} of {NAMES[nearest]}", ratio > 1
+    for title, seen in results.get("feed", {}).get("fed", {}).items():
+        if seen["level"] == "windows" and "JPEG" in seen["load"]:
+            of_limit = statistics.median(map(operator.truediv, seen["rates"]["ours"], seen["rates"]["decoding"]))
+            yield f"feeding {title} at 0.8 of decoding", f"{of_limit:.2f}", of_limit >= 0.8
     if peaks := list(results.get("train", {}).get("peak_mib", {}).get("streamed", {}).values()):
         growth = peaks[-1] / peaks[0]
         yield "memory of training within 1.05 times", f"{growth:.2f}", growth <= 1.05

@@ -129,6 +129,16 @@ def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
     if fed := results.get("train", {}).get("peak_mib"):
         paths.append(folder / "benchmark-training-memory.svg")
         curves(fed, {}, "streamed", "Training on crops 64x16: peak memory", paths[-1])
+    for seen in results.get("feed", {}).get("fed", {}).values():
+        if seen["level"] != "windows" or seen["cores"] != max(
+            each["cores"] for each in results["feed"]["fed"].values()
+        ):
+            continue
+        rates = {name: some for name, some in seen["rates"].items() if name in NAMES}
+        limit = statistics.median(seen["rates"]["decoding"])
+        paths.append(folder / f"benchmark-feed-{seen['load'].split()[0]}.svg")
+        title = f"Feeding {seen['load']} px, strong augmentation and random windows"
+        bars(rates, "ours", limit, title, "pictures per second; limit: decoding or copying alone", paths[-1])
     for load, contenders in read.get("speed", {}).items():
         rates = {name: some["rates"] for name, some in contenders.items() if name in NAMES}
         limit = statistics.median(contenders["limit"]["rates"])

@@ -40,6 +40,10 @@ NAMES = {
     "numpy array": "one numpy array",
     "grain_arrays": "Grain, ArrayRecord",
     "hugging_face": "Hugging Face datasets",
+    "classic": "tf.data, TensorFlow's image operations",
+    "keras_layers": "tf.data, Keras's layers",
+    "torch_loader": "PyTorch, Albumentations",
+    "grain_loader": "Grain, Albumentations",
 }
 """How contenders are called in tables and charts; limits and parts have no entry."""
 

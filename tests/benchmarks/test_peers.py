@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import all as together
-from benchmarks import builders, charts, read, readers, recipe, restart
+from benchmarks import builders, charts, feeders, read, readers, recipe, restart, synthetic
 from benchmarks.builders.pictures import cut, paintings
 from benchmarks.measure import NAMES, Failed, available, run
 from pipeline.atelier.gallery import counts
@@ -89,7 +89,7 @@ def test_a_kill_is_described_by_what_it_left() -> None:
 
 
 def test_every_peer_has_a_name_and_a_module() -> None:
-    for package in (builders, readers):
+    for package in (builders, readers, feeders):
         for peer in package.PEERS:
             assert NAMES[peer]
             assert importlib.util.find_spec(f"{package.__name__}.{peer}")
@@ -138,3 +138,14 @@ def test_every_contender_is_a_recipe_that_can_be_run(name: str, tmp_path: Path) 
 
 def test_the_gallery_that_is_read_can_be_painted() -> None:
     assert sum(counts(read.PAINTINGS).values()) == read.PAINTINGS
+
+
+@pytest.mark.parametrize("peer", [feeders.OURS, feeders.LIMIT, *feeders.PEERS])
+def test_feeders_give_batches_of_the_size_that_is_asked_for(peer: str, tmp_path: Path) -> None:
+    distribution = feeders.PEERS.get(peer, ("", "tensorflow"))[1]
+    if not installed(distribution) or (peer == "torch_loader" and not installed("torch")):
+        pytest.skip(f"{distribution} of the extra [benchmarks] is not installed")
+    folder = synthetic.make(tmp_path / "data", 60, "crop64x2", 2, "jpeg")
+    done = forked.run("tests.benchmarks.feeding", peer, folder, "windows")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ("(8,)" if peer == feeders.LIMIT else "(8, 32, 32, 3) (8, 50)")
