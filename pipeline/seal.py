@@ -79,8 +79,8 @@ def _receipts(target: Target, split: str) -> list[Receipt]:
     names = [shard_filename(target.scheme, split, index, target.shards[split]) for index in range(target.shards[split])]
     if missing := [name for name in names if name not in done]:
         raise DatasetError(
-            f"{target.folder}: {len(missing)} shards are missing after all were written, {missing[0]} first. "
-            "Did something else change the folder? Run the same command again."
+            f"{target.folder}: {len(missing)} of {len(names)} shards were not written, {missing[0]} first, though the "
+            "runner has ended: it, or a worker, was stopped. Run the same command again: only these are written."
         )
     return [done[name] for name in names]
 
