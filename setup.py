@@ -20,6 +20,7 @@ BUILD = [
     "pyarrow>=18",
     "simplejpeg>=1.8,<2",
     "tensorflow-datasets>=4.9.10,<5",
+    "tensorflow-metadata>=1.17.2,<1.18",  # of tensorflow-datasets; later ones want the protobuf of TensorFlow 2.20
     "tqdm>=4.66,<5",
 ]
 TRAIN = [
