@@ -25,8 +25,9 @@ _KEYS = {
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS", "AZURE_CLIENT_ID", "AZURE_SKIP_SIGNATURE"),
 }
 _HINTS = {
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SKIP_SIGNATURE=true for a bucket that is open to all), "
-    "and AWS_ENDPOINT_URL for another provider than Amazon",
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of a profile in ~/.aws: aws configure export-credentials "
+    "--format env; for a bucket that is open to all: AWS_SKIP_SIGNATURE=true), and AWS_ENDPOINT_URL for another provider "
+    "than Amazon",
     "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a key file",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
