@@ -26,8 +26,8 @@ _KEYS = {
 }
 _HINTS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of a profile in ~/.aws: aws configure export-credentials "
-    "--format env; for a bucket that is open to all: AWS_SKIP_SIGNATURE=true), and AWS_ENDPOINT_URL for another provider "
-    "than Amazon",
+    "--format env; for a bucket that is open to all: AWS_SKIP_SIGNATURE=true), and AWS_ENDPOINT_URL for a provider "
+    "other than Amazon",
     "gs": "run gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS to a key file",
     "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY",
 }
