@@ -131,7 +131,7 @@ def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterato
 def write_lot(job: str) -> dict[str, Any]:
     """The step of one job: writes the shards of a lot that are missing, all but what `finish_lot` does.
 
-    Memory: one painting, and one shard of each scheme.
+    Memory: one painting, and one shard of each scheme; of an object store, the files of some more paintings.
 
     Returns:
       "paintings": how many there are in the lot; and what `finish_lot` needs.
@@ -141,11 +141,13 @@ def write_lot(job: str) -> dict[str, Any]:
     """
     lot = Lot.from_json(files.read(job))
     writers = [_Writer(target, lot.seed) for target in lot.targets]
-    for position, work in enumerate(lot.works):
-        if wanting := [writer for writer in writers if writer.wants(position)]:
-            _add(work, wanting, lot.seed, lot.max_pixels)
-        for writer in writers:
-            writer.write_if_last(position)
+    wanting = [[writer for writer in writers if writer.wants(position)] for position in range(len(lot.works))]
+    with files.ReadAhead(work.path for work, some in zip(lot.works, wanting, strict=True) if some) as ahead:
+        for position, (work, some) in enumerate(zip(lot.works, wanting, strict=True)):
+            if some:
+                _add(work, ahead, some, lot.seed, lot.max_pixels)
+            for writer in writers:
+                writer.write_if_last(position)
     result = {"paintings": len(lot.works), "written": [written for writer in writers for written in writer.written]}
     if any(files.is_remote(target.folder) for target in lot.targets):
         finish_lot(result)  # whoever waits for this worker may not know that file system
@@ -165,10 +167,10 @@ def finish_lot(result: Mapping[str, Any]) -> None:
         files.write(written.receipt_path, [written.receipt])
 
 
-def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
+def _add(work: Work, ahead: files.ReadAhead, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
     """Hands the crops of a painting to the writers of their schemes, or a reject to all: none has what others lack."""
     try:
-        source = Source(_read_unchanged(work), max_pixels)
+        source = Source(_read_unchanged(work, ahead), max_pixels)
         with guard.watching(work.path):
             frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
     except Exception as error:  # of one picture, in whatever library; it was sound when surveyed
@@ -185,9 +187,9 @@ def _add(work: Work, writers: Sequence[_Writer], seed: int, max_pixels: int) -> 
             writer.add(some, writer.scheme.is_enlarged(work.width, work.height))
 
 
-def _read_unchanged(work: Work) -> bytes:
+def _read_unchanged(work: Work, ahead: files.ReadAhead) -> bytes:
     """A painting's file. Raises OSError, or ImageError where it is not the one that was planned with."""
-    data = files.read(work.path)
+    data = ahead.read(work.path)
     if hashlib.sha256(data).hexdigest() != work.digest:
         raise ImageError(CHANGED, f"{len(data):,} bytes that are not those of the survey")
     return data

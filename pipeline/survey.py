@@ -92,20 +92,24 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
 def survey_batch(job: str) -> dict[str, Any]:
     """The step of one job: looks at a batch of files and writes their rows beside the job."""
     work = plain.from_json(Job, files.read(job))
-    rows = []
-    for candidate in work.candidates:
-        try:
-            guard.check_file_size(candidate.bytes, work.max_pixels)
-            row = look_at(candidate, files.read(candidate.path), work.max_pixels)
-        except ImageError as error:
-            row = Row(**plain.dump(candidate), reason=error.reason, detail=error.detail)
-        except MemoryError:
-            row = Row(**plain.dump(candidate), reason=OUT_OF_MEMORY, detail="there is no room for its bytes")
-        except OSError as error:
-            row = Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
-        rows.append(row)
+    most = guard.most_bytes(work.max_pixels)
+    with files.ReadAhead(candidate.path for candidate in work.candidates if candidate.bytes <= most) as ahead:
+        rows = [_row(candidate, ahead, work.max_pixels) for candidate in work.candidates]
     plain.write_lines(_result_path(job), rows)
     return {"paintings": len(rows)}
+
+
+def _row(candidate: Candidate, ahead: files.ReadAhead, max_pixels: int) -> Row:
+    """What `look_at` says of a file, or why it cannot be read."""
+    try:
+        guard.check_file_size(candidate.bytes, max_pixels)
+        return look_at(candidate, ahead.read(candidate.path), max_pixels)
+    except ImageError as error:
+        return Row(**plain.dump(candidate), reason=error.reason, detail=error.detail)
+    except MemoryError:
+        return Row(**plain.dump(candidate), reason=OUT_OF_MEMORY, detail="there is no room for its bytes")
+    except OSError as error:
+        return Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
 
 
 def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> Todo:

@@ -49,14 +49,18 @@ def memory_for(max_pixels: int) -> int:
     return _MIB_BESIDE_PIXELS + (_BYTES_PER_PIXEL * max_pixels >> 20)
 
 
+def most_bytes(max_pixels: int) -> int:
+    """As many as no file of a picture of so many pixels has."""
+    return (_FILE_MIB_BESIDE_PIXELS << 20) + _FILE_BYTES_PER_PIXEL * max_pixels
+
+
 def check_file_size(size: int, max_pixels: int) -> None:
     """Refuses a file before it is read that is longer than any picture of so many pixels.
 
     Raises:
       ImageError: it is.
     """
-    most = (_FILE_MIB_BESIDE_PIXELS << 20) + _FILE_BYTES_PER_PIXEL * max_pixels
-    if size > most:
+    if size > (most := most_bytes(max_pixels)):
         raise ImageError(
             TOO_MANY_BYTES, f"{size:,} bytes; no picture of at most {max_pixels:,} pixels has more than {most:,}"
         )

@@ -101,3 +101,17 @@ def test_a_lock_is_renewed_while_it_is_held(remote: str, monkeypatch: pytest.Mon
         while len(written) < 4:
             pass
     assert set(written) == {f"{remote}/{LOCK_FILE}"}
+
+
+def test_files_are_read_ahead_in_order_and_those_passed_over_or_gone_cost_no_other(remote: str) -> None:
+    paths = [f"{remote}/{number}" for number in range(20)]
+    for number, path in enumerate(paths):
+        if number != 7:
+            objects.put(path, [str(number).encode()])
+    with files.ReadAhead(paths) as ahead:
+        for number in (0, 1, 5, 6, 7, 8, 15, 19):
+            if number == 7:
+                with pytest.raises(FileNotFoundError):
+                    ahead.read(paths[7])
+            else:
+                assert ahead.read(paths[number]) == str(number).encode()
