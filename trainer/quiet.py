@@ -20,7 +20,10 @@ from types import ModuleType
 from typing import Any
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-_NOTE = re.compile(rb"[IW]\d{4} \d|WARNING: All log messages before absl::InitializeLog")
+# The last is what versions before 2.20 say of libraries that they hold twice.
+_NOTE = re.compile(
+    rb"[IW]\d{4} \d|WARNING: All log messages before absl::InitializeLog|E\d{4} .*Unable to register cu\w+ factory"
+)
 
 
 def hush_tensorflow() -> None:
