@@ -1,8 +1,8 @@
 """python -m benchmarks.all: every benchmark beside its peers, the targets, the table and the charts.
 
-About nine minutes with --quick on two cores, an hour without. Results go to benchmarks/results, as
-JSON and as table.md; charts go to docs/, those of --quick beside its results. A peer that is not installed is named:
-pip install '.[benchmarks]'.
+An hour and more on two cores, most of it for feeding; --quick takes a small part of each. Results go to
+benchmarks/results, as JSON and as table.md; charts go to docs/, those of --quick beside its results. A peer that is not
+installed is named: pip install '.[benchmarks]'.
 """
 
 from __future__ import annotations

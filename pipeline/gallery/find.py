@@ -1,6 +1,6 @@
 """Which files are paintings, and whose.
 
-A folder is first listed, on a local disk or on any file system that Beam knows; what the listing means is then decided
+A folder is first listed, on a local disk or in an object store; what the listing means is then decided
 from relative paths, and from the first bytes of files whose names do not tell (`kinds`, `layouts`). Or a manifest names
 the paintings (`manifest`). `artists.csv` may lie at the top of the folder.
 """

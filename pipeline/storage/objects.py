@@ -11,6 +11,7 @@ import errno
 import functools
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -102,10 +103,18 @@ def head(path: str) -> Found | None:
 
 def delete(paths: Iterable[str]) -> None:
     """Deletes objects of one bucket, which may not be there. Raises as `get`."""
-    keys = [_open(path) for path in paths]
-    if keys:
-        with _Said(f"{len(keys)} objects"):
-            keys[0][0].delete([key for _, key in keys])
+    named = list(paths)
+    if not named:
+        return
+    keys = [key for _, key in map(_open, named)]
+    store, _ = _open(named[0])
+    try:
+        with _Said(named[0]):
+            store.delete(keys)
+    except FileNotFoundError:  # some stores say so, and may leave the others
+        for path, key in zip(named, keys, strict=True):
+            with suppress(FileNotFoundError), _Said(path):
+                store.delete(key)
 
 
 def _found(beside: str, meta: Any) -> Found:
@@ -176,6 +185,6 @@ def _translated(error: Exception, path: str) -> Exception | None:
         return PermissionError(errno.EACCES, f"the store does not allow it: {hint}", path)
     if not isinstance(error, exceptions.BaseError):
         return None
-    if any(word in text for word in ("169.254.169.254", "metadata.google.internal", "credential", "token")):
+    if any(word in text for word in ("169.254.169.254", "metadata.google.internal", "credential")):
         return StorageError(f"{path}: no credentials were found: {hint}.")
     return StorageError(f"{path} cannot be reached: {text.splitlines()[0][:300]}. If it is another place: {hint}.")

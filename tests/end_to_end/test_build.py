@@ -102,7 +102,7 @@ def test_tfds_reads_a_dataset_with_names_and_sub_splits(built, dataset):
 
 
 def pictures(dataset) -> dict[tuple[bytes, int], np.ndarray]:
-    """(painting id, crop index) -> pixels of the test split, through records.parse_batch."""
+    """(painting id, crop index) -> pixels of the test split, through parse_batch."""
     import tensorflow as tf
 
     contract = Dataset.open(dataset).contract

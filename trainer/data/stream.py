@@ -1,9 +1,11 @@
 """Shards -> batches, in an order that is a function of (seed, epoch) alone.
 
 Training: blocks of shards (`trainer.data.order`) lie in memory (`trainer.data.blocks`), and batches are gathered from
-them in permuted order. No function of TensorFlow is ever called for a single record, which is what limits most
-pipelines of small records. And no record keeps an allocation of its own: as strings in a shuffle buffer, allocated by
-one thread and freed by another, they fragment the heap, which grows for an epoch.
+them in permuted order. What is handed over is uint8, cut and shrunk to what the network takes; the rest is done on the
+device (`trainer.training.augment`). Raw records that are wanted whole are copied into their batch, and nothing else is
+called for each of them, which is what limits most pipelines of small records. And no record keeps an allocation of its
+own: as strings in a shuffle buffer, allocated by one thread and freed by another, they fragment the heap, which grows
+for an epoch.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from obstore.exceptions import GenericError
 
 from pipeline.errors import StorageError
 from pipeline.storage import files, lock, objects
@@ -99,7 +102,7 @@ def test_a_lock_is_renewed_while_it_is_held(remote: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(objects, "put", counted)
     with exclusive(remote):
         while len(written) < 4:
-            pass
+            time.sleep(0.01)
     assert set(written) == {f"{remote}/{LOCK_FILE}"}
 
 
@@ -115,3 +118,19 @@ def test_files_are_read_ahead_in_order_and_those_passed_over_or_gone_cost_no_oth
                     ahead.read(paths[7])
             else:
                 assert ahead.read(paths[number]) == str(number).encode()
+
+
+def test_deleting_what_is_not_there_deletes_the_rest(remote: str) -> None:
+    objects.put(f"{remote}/a", [b""])
+    objects.put(f"{remote}/c", [b""])
+    objects.delete([f"{remote}/a", f"{remote}/b", f"{remote}/c"])
+    objects.delete([])
+    assert list(objects.below(remote)) == []
+
+
+def test_a_store_that_is_busy_is_not_taken_for_one_without_a_key() -> None:
+    busy = GenericError("503 of ...?list-type=2&continuation-token=1: slow down")
+    said = objects._translated(busy, "s3://bucket/folder")
+    assert isinstance(said, StorageError)
+    assert "cannot be reached" in str(said)
+    assert "no credentials" not in str(said)
