@@ -16,6 +16,7 @@ from pipeline.dataset.example import encode_example
 from pipeline.dataset.frames import frame
 from pipeline.dataset.rejects import CHANGED, DAMAGED, UNREADABLE, Reject
 from pipeline.dataset.schemes import BY_NAME, Scheme
+from pipeline.errors import StorageError
 from pipeline.pictures import guard
 from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import Painting, decode, scales_down
@@ -173,6 +174,8 @@ def _add(work: Work, ahead: files.ReadAhead, writers: Sequence[_Writer], seed: i
         source = Source(_read_unchanged(work, ahead), max_pixels)
         with guard.watching(work.path):
             frames = [source.frames(work, writer.scheme, writer.encoding, seed) for writer in writers]
+    except StorageError:  # of the place, not of the picture
+        raise
     except Exception as error:  # of one picture, in whatever library; it was sound when surveyed
         if isinstance(error, ImageError):
             reason, detail = error.reason, error.detail

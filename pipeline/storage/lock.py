@@ -98,7 +98,9 @@ def _take_over(path: str, holder: str, folder: str, who: str, flag: str) -> None
         else:
             raise FileExistsError
     except FileExistsError:
-        held_by = objects.get(path)[:200].decode(errors="replace")
+        held_by = "it has just ended"
+        with suppress(FileNotFoundError):
+            held_by = objects.get(path)[:200].decode(errors="replace")
         raise StorageError(
             f"{who} is writing into {folder} ({held_by}). Wait until it ends, or a minute after it was killed; or pass "
             f"another {flag}."

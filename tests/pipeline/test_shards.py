@@ -12,6 +12,7 @@ from pipeline import plan, shards
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.dataset.schemes import Crops, Reshape, Scheme
+from pipeline.errors import StorageError
 from pipeline.pictures.crops import cut
 from pipeline.pictures.decode import decode
 from pipeline.plan import make_plan
@@ -167,3 +168,12 @@ def test_enlarged_paintings_are_counted(paintings, tmp_path):
     small = sum(min(work.width, work.height) < 64 for some in paintings.works.values() for work in some)
     assert small > 0
     assert sum(r.enlarged for split in made.shards for r in shards.finished(made, split).values()) == small
+
+
+def test_a_place_that_cannot_be_reached_ends_a_lot_and_makes_no_reject(paintings, tmp_path, monkeypatch):
+    def unreachable(self, path):
+        raise StorageError("the store cannot be reached")
+
+    monkeypatch.setattr(files.ReadAhead, "read", unreachable)
+    with pytest.raises(StorageError, match="cannot be reached"):
+        write(paintings, [target(tmp_path, Crops(16, 1), paintings)], tmp_path)

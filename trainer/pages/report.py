@@ -35,7 +35,7 @@ from trainer.run.folder import RunFolder
 if TYPE_CHECKING:
     from trainer.judging.activation import Region
 
-_BATCH = 256
+_BATCH = 16  # records: their feature maps, before they are averaged, take tens of MiB each
 
 
 def write_report(run: RunFolder) -> Path:
