@@ -46,7 +46,7 @@ def make(
         path, first = folder / shard_filename(parsed, split, 0, 1), (number + 1) * 1_000_000
         others[split] = (_write(path, parsed, encoding, first, held_out),)
         rows += _rows(parsed, split, first, held_out)
-    (folder / PAINTINGS_FILE).write_bytes(paintings_table(rows))
+    (folder / PAINTINGS_FILE).write_bytes(b"".join(paintings_table(rows)))
     contract = Contract(
         scheme=parsed,
         encoding=encoding,

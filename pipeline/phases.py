@@ -8,12 +8,12 @@ over through a scratch folder.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline import flags, handover, plan, seal, shards, summary, survey
+from pipeline import flags, handover, seal, shards, summary, survey
 from pipeline.claim import claim_folders
 from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Encoding
 from pipeline.dataset.rejects import CHANGED, LEAK, REJECTS_FILE, Reject, by_reason, rejects_table
@@ -22,9 +22,13 @@ from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures import likeness
-from pipeline.plan import Plan
+from pipeline.plan import local
+from pipeline.plan.order import Records, fingerprints, shard_count
+from pipeline.plan.work import Plan
 from pipeline.shards import Target
 from pipeline.storage import files
+from pipeline.survey import Row
+from pipeline.workers.jobs import write_jobs
 from pipeline.workers.step import Step
 
 RAW_UP_TO = 256  # pixels a side; measured, see docs/BENCHMARKS.md
@@ -36,7 +40,7 @@ WRITE = Step(shards.write_lot, shards.finish_lot)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to survey: sentences for the user, job files, files in all, files that need no job."""
+    """What there is to survey: sentences for the user, names of jobs, files in all, files that need no job."""
 
     notes: tuple[str, ...]
     jobs: tuple[str, ...]
@@ -46,7 +50,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What there is to write: job files and the paintings in them, shards in all, and shards that are written already.
+    """What there is to write: jobs and the paintings in them, shards in all, and shards that are written already.
 
     For a dry run, only `dry_run`: what would be written.
     """
@@ -80,37 +84,39 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
       DatasetError: a folder holds another build.
     """
     found = handover.read_gallery(scratch)
-    rows, rejects = _collect(settings, found)
     given = settings.keep_splits or found.gives_splits
-    paintings = plan.make_plan(
-        rows,
-        {artist.name: artist for artist in found.artists},
-        None if given else settings.ratios,
-        settings.seed,
-        settings.dedup,
-        likeness.NEAR_COPY_BITS,
-    )
-    rejects = [*found.rejects, *rejects, *paintings.rejects]
+    rules = local.Rules(None if given else settings.ratios, settings.seed, settings.dedup, likeness.NEAR_COPY_BITS)
+    unreadable = list(found.rejects)
+    rows = _sound(survey.collect(handover.read_candidates(scratch), _survey_folder(settings, found)), unreadable)
+    paintings, left_out = local.make_plan(rows, {artist.name: artist for artist in found.artists}, rules, str(scratch))
+    rejects = [*unreadable, *left_out]
+    sound = paintings.paintings() + paintings.copies
+    _check_rejects(settings, found, unreadable, sound + len(left_out))
     if not paintings.artists:
         raise InputError(
             f"No painting is left to build from: {by_reason(rejects)}. {_list(settings, found, rejects)} lists "
             "them. A folder per artist is expected, each painting in one of them."
         )
-    _check_rejects(settings, found, rejects, len(rows) - len(paintings.rejects))
-    targets = [make_target(scheme, paintings, settings) for scheme in settings.schemes]
+    _check_rejects(settings, found, rejects, sound)
+    counted = _count_crops(paintings, settings.schemes)
+    targets = make_targets(paintings, counted, settings)
     if settings.dry_run:
-        return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, rejects, settings))
-    abouts = [_about(settings, found, target, paintings, rejects) for target in targets]
+        return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, counted, rejects, settings))
+    abouts = tuple(_about(settings, found, target, paintings, rejects) for target in targets)
     claim_folders(targets, abouts, settings.overwrite)
-    handover.write_plan(scratch, paintings, targets, abouts, rejects)
-    job_paths, count, missing = [], 0, 0
-    for name, job in shards.make_lots(paintings, targets, settings.max_pixels):
-        job_paths.append(files.join(jobs_folder(settings), name))
-        files.write(job_paths[-1], [job.to_json()])
-        count += len(job.works)
-        missing += sum(len(wanted.shards) for wanted in job.targets)
+    handover.write_plan(scratch, handover.Decided(paintings, tuple(targets), abouts, tuple(rejects)))
+    todo = missing = 0
+
+    def lots() -> Iterator[bytes]:
+        nonlocal todo, missing
+        for lot in shards.make_lots(paintings, targets, settings.max_pixels):
+            todo += len(lot.works)
+            missing += sum(len(wanted.shards) for wanted in lot.targets)
+            yield lot.to_json()
+
+    jobs = tuple(write_jobs(jobs_folder(settings), lots()))
     total = sum(sum(target.shards.values()) for target in targets)
-    return Planned(tuple(job_paths), count, total, total - missing)
+    return Planned(jobs, todo, total, total - missing)
 
 
 def forget_changed(settings: Settings, scratch: Path) -> int:
@@ -139,7 +145,7 @@ def describe(settings: Settings, scratch: Path) -> tuple[list[Contract], str]:
       InputError: too many paintings that were sound when surveyed could not be read any more.
     """
     decided = handover.read_plan(scratch)
-    _check_losses(settings, decided.plan, decided.targets, len(decided.rejects) - len(decided.plan.rejects))
+    _check_losses(settings, decided.plan, decided.targets, len(decided.rejects) - decided.plan.conflicts)
     contracts = [
         seal.describe(target, decided.plan, decided.rejects, about)
         for target, about in zip(decided.targets, decided.abouts, strict=True)
@@ -152,14 +158,14 @@ def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target]
 
     A disk that went away is no reason to seal what was written without it: those shards are to be written again.
     """
-    works = [work for some in paintings.works.values() for work in some]
-    total = len(works) + sum(len(work.copies) for work in works) + len(paintings.rejects) + unreadable
+    planned = paintings.paintings()
+    total = planned + paintings.copies + paintings.conflicts + unreadable
     lost = max((shards.losses(target) for target in targets), key=len)
-    if lost and (len(lost) == len(works) or unreadable + len(lost) > settings.max_rejects * total):
+    if lost and (len(lost) == planned or unreadable + len(lost) > settings.max_rejects * total):
         for target in targets:
             shards.forget_losses(target)
         raise InputError(
-            f"{len(lost):,} of {len(works):,} paintings could be read by the survey, but not while shards were written "
+            f"{len(lost):,} of {planned:,} paintings could be read by the survey, but not while shards were written "
             f"({by_reason(lost)}; the first is {lost[0].path}), more than --max_rejects="
             f"{settings.max_rejects:g} allows. Is the disk still there? Run the same command again: what is whole is "
             "kept."
@@ -181,11 +187,13 @@ def _check_given(found: Gallery) -> None:
         )
 
 
-def _collect(settings: Settings, found: Gallery) -> tuple[list[survey.Row], list[Reject]]:
-    """The rows of a survey that is done; raises InputError where too much of the gallery cannot be read."""
-    rows, rejects = survey.collect(found.candidates, _survey_folder(settings, found))
-    _check_rejects(settings, found, [*found.rejects, *rejects], len(rows))
-    return rows, rejects
+def _sound(rows: Iterable[Row], rejects: list[Reject]) -> Iterator[Row]:
+    """The rows of paintings; what a row says of any other file goes to `rejects`."""
+    for row in rows:
+        if row.reason:
+            rejects.append(Reject(row.path, row.artist, row.reason, row.detail))
+        else:
+            yield row
 
 
 def _check_rejects(settings: Settings, found: Gallery, rejects: Sequence[Reject], sound: int) -> None:
@@ -218,24 +226,41 @@ def default_encoding(scheme: Scheme) -> Encoding:
     return "raw" if scheme.size <= RAW_UP_TO else "jpeg"
 
 
-def make_target(scheme: Scheme, paintings: Plan, settings: Settings) -> Target:
-    """Where and in how many shards a scheme is written."""
-    encoding = settings.encoding or default_encoding(scheme)
-    share = {"raw": 1.0, "png": PNG_SHARE, "jpeg": JPEG_SHARE}[encoding]
-    works = [work for some in paintings.works.values() for work in some]
-    crops = sum(scheme.count(work.width, work.height) for work in works) / len(works)  # of a painting, in the mean
-    painting_bytes = int(crops * (scheme.size**2 * 3 * share + 200))
-    counts = {
-        split: plan.shard_count(len(works), painting_bytes, int(settings.shard_mib * 2**20))
-        for split, works in paintings.works.items()
-    }
-    return Target(
-        scheme=scheme,
-        encoding=encoding,
-        folder=files.join(settings.output_dir, scheme.name, VERSION),
-        shards=counts,
-        fingerprint=plan.fingerprint(paintings, scheme, encoding, counts),
-    )
+def _count_crops(paintings: Plan, schemes: Sequence[Scheme]) -> dict[Scheme, int]:
+    """How many crops each scheme makes of all paintings."""
+    counted = dict.fromkeys(schemes, 0)
+    for split in paintings.parts:
+        for work in paintings.works(split):
+            for scheme in schemes:
+                counted[scheme] += scheme.count(work.width, work.height)
+    return counted
+
+
+def make_targets(paintings: Plan, counted: Mapping[Scheme, int], settings: Settings) -> list[Target]:
+    """Where and in how many shards each scheme is written, which makes so many crops of all paintings."""
+    labels = tuple(artist.name for artist in paintings.artists)
+    datasets = []
+    for scheme in settings.schemes:
+        encoding = settings.encoding or default_encoding(scheme)
+        share = {"raw": 1.0, "png": PNG_SHARE, "jpeg": JPEG_SHARE}[encoding]
+        crops = counted[scheme] / paintings.paintings()  # of a painting, in the mean
+        painting_bytes = int(crops * (scheme.size**2 * 3 * share + 200))
+        counts = {
+            split: shard_count(paintings.paintings(split), painting_bytes, int(settings.shard_mib * 2**20))
+            for split in paintings.parts
+        }
+        datasets.append(Records(scheme, encoding, paintings.seed, labels, counts))
+    works = {split: paintings.works(split) for split in paintings.parts}
+    return [
+        Target(
+            dataset.scheme,
+            dataset.encoding,
+            files.join(settings.output_dir, dataset.scheme.name, VERSION),
+            dataset.shards,
+            fingerprint,
+        )
+        for dataset, fingerprint in zip(datasets, fingerprints(datasets, works), strict=True)
+    ]
 
 
 def _about(
@@ -246,7 +271,7 @@ def _about(
         "data_dir": found.root,
         "layout": found.layout,
         "manifest": settings.manifest,
-        "paintings": sum(map(len, paintings.works.values())),
+        "paintings": paintings.paintings(),
         "artists": len(paintings.artists),
         "splits": flags.GIVEN if found.gives_splits else flags.show_ratios(settings.ratios),
         "seed": settings.seed,

@@ -17,7 +17,8 @@ from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_ta
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, rejects_table
 from pipeline.dataset.schemes import Scheme
 from pipeline.errors import DatasetError
-from pipeline.plan import Plan, shard_range
+from pipeline.plan.order import shard_range
+from pipeline.plan.work import Plan
 from pipeline.shards import Receipt, Target, finished
 from pipeline.storage import files
 
@@ -39,7 +40,8 @@ def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mappi
     Raises:
       DatasetError: a shard or its receipt is missing.
     """
-    receipts = {split: _receipts(target, split) for split in plan.works}
+    done = finished(target)
+    receipts = {split: _receipts(target, split, done) for split in plan.parts}
     lost = [reject for some in receipts.values() for receipt in some for reject in receipt.rejects]
     contract = Contract(
         scheme=target.scheme,
@@ -54,10 +56,8 @@ def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mappi
             "rejects": len(rejects) + len(lost),
         },
     )
-    files.write(
-        files.join(target.folder, PAINTINGS_FILE),
-        [paintings_table(_painting_rows(plan, target, {reject.path for reject in lost}))],
-    )
+    rows = _painting_rows(plan, target, {reject.path for reject in lost})
+    files.write(files.join(target.folder, PAINTINGS_FILE), paintings_table(rows))
     files.write(files.join(target.folder, REJECTS_FILE), [rejects_table([*rejects, *lost])])
     return contract
 
@@ -74,8 +74,7 @@ def seal(folder: str, contract: Contract) -> None:
     files.write(files.join(folder, CONTRACT_FILE), [contract.to_json().encode()])
 
 
-def _receipts(target: Target, split: str) -> list[Receipt]:
-    done = finished(target, split)
+def _receipts(target: Target, split: str, done: Mapping[str, Receipt]) -> list[Receipt]:
     names = [shard_filename(target.scheme, split, index, target.shards[split]) for index in range(target.shards[split])]
     if missing := [name for name in names if name not in done]:
         raise DatasetError(
@@ -86,8 +85,8 @@ def _receipts(target: Target, split: str) -> list[Receipt]:
 
 
 def _painting_rows(plan: Plan, target: Target, lost: set[str]) -> Iterator[PaintingRow]:
-    for split, works in plan.works.items():
-        for work, shard in zip(works, _shard_of(len(works), target.shards[split]), strict=True):
+    for split in plan.parts:
+        for work, shard in zip(plan.works(split), _shard_of(plan.paintings(split), target.shards[split]), strict=True):
             yield PaintingRow(
                 painting_id=work.painting_id,
                 path=work.path,

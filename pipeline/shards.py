@@ -1,12 +1,13 @@
 """One job is one lot of paintings; what it leaves is the shards of that lot, in every scheme asked for, and receipts.
 
-Each painting of a lot is read once. A shard is written under a temporary name, flushed and renamed, and its receipt
-after it: a shard without a receipt is written again, and comes out with the same bytes.
+Each painting of a lot is read once. A shard is written under a temporary name, flushed and renamed, and the receipts
+of a lot after its shards: a shard without a receipt is written again, and comes out with the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,13 @@ from pipeline.pictures import guard
 from pipeline.pictures.crops import cut, encode
 from pipeline.pictures.decode import Painting, decode, scales_down
 from pipeline.pictures.fault import ImageError
-from pipeline.plan import Plan, Work, keyed_order, shard_range
+from pipeline.plan.order import keyed_order, shard_range
+from pipeline.plan.work import Plan, Work
 from pipeline.storage import files, plain
+from pipeline.workers.jobs import read_job
 
 RECEIPTS = "receipts"
+LINES = ".jsonl"  # the ending of a file of receipts
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that is resumed needs to know
 
 
@@ -71,15 +75,16 @@ class WantedShards:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A job: paintings, and the shards to make of them."""
+    """A job: paintings, and the shards to make of them; `name` tells it from the others of a build."""
 
+    name: str
     seed: int
     max_pixels: int
     targets: tuple[WantedShards, ...]
     works: tuple[Work, ...]
 
     def to_json(self) -> bytes:
-        """The content of the job's file."""
+        """The job's content."""
         return plain.to_json(self, BY_NAME)
 
     @classmethod
@@ -90,43 +95,50 @@ class Lot:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A shard under a temporary name; `receipt` is the content of its receipt's file."""
+    """A shard under a temporary name, and its receipt."""
 
     path: str
     temporary: str
-    receipt_path: str
-    receipt: bytes
+    receipt: Receipt
 
 
-def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[tuple[str, Lot]]:
-    """The (name, job) of every lot that has a shard to write.
+def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[Lot]:
+    """Every lot that has a shard to write, one in memory at a time.
 
     A lot holds the paintings of one shard of the scheme that has fewest; the shards of the others nest in it.
     """
-    for split, works in plan.works.items():
-        if not works:
+    done = [finished(target) for target in targets]
+    for split in plan.parts:
+        paintings = plan.paintings(split)
+        if not paintings:
             continue
+        works = plan.works(split)
         lots = min(target.shards[split] for target in targets)
-        done = {target.folder: finished(target, split) for target in targets}
         for lot in range(lots):
-            first, last = shard_range(len(works), lot, lots)
-            wanted = []
-            for target in targets:
-                count = target.shards[split]
-                per_lot = count // lots
-                shards = []
-                for index in range(lot * per_lot, (lot + 1) * per_lot):
-                    name = shard_filename(target.scheme, split, index, count)
-                    start, stop = shard_range(len(works), index, count)
-                    if name not in done[target.folder]:
-                        shards.append(WantedShard(name, start - first, stop - first))
-                if shards:
-                    wanted.append(
-                        WantedShards(target.scheme, target.encoding, target.folder, target.fingerprint, tuple(shards))
-                    )
-            if wanted:
-                job = Lot(plan.seed, max_pixels, tuple(wanted), works[first:last])
-                yield f"{split}-{lot:05d}-of-{lots:05d}.job.json", job
+            first, stop = shard_range(paintings, lot, lots)
+            held = tuple(itertools.islice(works, stop - first))
+            wanted = tuple(
+                _wanted(target, split, (lot, lots), (first, paintings), there)
+                for target, there in zip(targets, done, strict=True)
+            )
+            if any(each.shards for each in wanted):
+                name = f"{split}-{lot:05d}-of-{lots:05d}"
+                yield Lot(name, plan.seed, max_pixels, tuple(each for each in wanted if each.shards), held)
+
+
+def _wanted(
+    target: Target, split: str, lot: tuple[int, int], first: tuple[int, int], there: Mapping[str, Receipt]
+) -> WantedShards:
+    """The shards of a target in a lot of so many, which starts at a painting of so many, that are not there."""
+    count = target.shards[split]
+    per_lot = count // lot[1]
+    shards = []
+    for index in range(lot[0] * per_lot, (lot[0] + 1) * per_lot):
+        name = shard_filename(target.scheme, split, index, count)
+        start, stop = shard_range(first[1], index, count)
+        if name not in there:
+            shards.append(WantedShard(name, start - first[0], stop - first[0]))
+    return WantedShards(target.scheme, target.encoding, target.folder, target.fingerprint, tuple(shards))
 
 
 def write_lot(job: str) -> dict[str, Any]:
@@ -140,7 +152,7 @@ def write_lot(job: str) -> dict[str, Any]:
     Raises:
       StorageError: the disk is full.
     """
-    lot = Lot.from_json(files.read(job))
+    lot = Lot.from_json(read_job(job))
     writers = [_Writer(target, lot.seed) for target in lot.targets]
     wanting = [[writer for writer in writers if writer.wants(position)] for position in range(len(lot.works))]
     with files.ReadAhead(work.path for work, some in zip(lot.works, wanting, strict=True) if some) as ahead:
@@ -149,7 +161,8 @@ def write_lot(job: str) -> dict[str, Any]:
                 _add(work, ahead, some, lot.seed, lot.max_pixels)
             for writer in writers:
                 writer.write_if_last(position)
-    result = {"paintings": len(lot.works), "written": [written for writer in writers for written in writer.written]}
+    written = [(target.folder, writer.written) for target, writer in zip(lot.targets, writers, strict=True)]
+    result = {"paintings": len(lot.works), "lot": lot.name, "written": written}
     if any(files.is_remote(target.folder) for target in lot.targets):
         finish_lot(result)  # whoever waits for this worker may not know that file system
         result["written"] = []
@@ -162,10 +175,14 @@ def finish_lot(result: Mapping[str, Any]) -> None:
     Raises:
       StorageError: the disk is full.
     """
-    written: Written
-    for written in result["written"]:
-        files.finish(written.path, written.temporary)
-        files.write(written.receipt_path, [written.receipt])
+    written: Sequence[Written]
+    for folder, written in result["written"]:
+        for shard in written:
+            files.finish(shard.path, shard.temporary)
+        path = files.join(folder, BUILD_FOLDER, RECEIPTS, f"{result['lot']}{LINES}")
+        new = {shard.receipt.shard.filename: shard.receipt for shard in written}
+        kept = {receipt.shard.filename: receipt for receipt in _read_receipts(path)}  # of shards that were not missing
+        plain.write_lines(path, (kept | new).values())
 
 
 def _add(work: Work, ahead: files.ReadAhead, writers: Sequence[_Writer], seed: int, max_pixels: int) -> None:
@@ -270,50 +287,41 @@ class _Writer:
         temporary = files.start(path, pieces())
         shard = Shard(name, len(order), self._paintings, sum(map(len, self._frames)), checksum.hexdigest())
         receipt = Receipt(shard, self._fingerprint, tuple(self.rejects), self._enlarged)
-        self.written.append(Written(path, temporary, receipt_path(self._folder, name), plain.to_json(receipt)))
+        self.written.append(Written(path, temporary, receipt))
         self._frames, self.rejects, self._paintings, self._enlarged = [], [], 0, 0
 
 
 # --- Receipts --------------------------------------------------------------------------------------------------------
 
 
-def receipt_path(folder: str, shard: str) -> str:
-    """Where the receipt of a shard lies."""
-    return files.join(folder, BUILD_FOLDER, RECEIPTS, shard + ".json")
-
-
-def _read_receipt(folder: str, shard: str) -> Receipt | None:
-    """The receipt of a shard; None where it is damaged: then the shard is written again."""
+def _read_receipts(path: str) -> list[Receipt]:
+    """The receipts of a lot; none where they are missing or damaged: its shards are written again then."""
     try:
-        return plain.from_json(Receipt, files.read(receipt_path(folder, shard)))
-    except ValueError:
-        return None
+        return list(plain.read_lines(path, Receipt))
+    except (FileNotFoundError, ValueError):
+        return []
 
 
-def finished(target: Target, split: str) -> dict[str, Receipt]:
-    """The shards of a split that need not be written again: whole, and with a receipt of this very dataset."""
+def finished(target: Target) -> dict[str, Receipt]:
+    """The shards that need not be written again, by name: whole, and with a receipt of this very dataset."""
     found = files.sizes(target.folder)
-    receipts = files.sizes(files.join(target.folder, BUILD_FOLDER, RECEIPTS))
-    done = {}
-    for index in range(target.shards[split]):
-        name = shard_filename(target.scheme, split, index, target.shards[split])
-        if name in found and f"{name}.json" in receipts:
-            receipt = _read_receipt(target.folder, name)
-            if receipt and receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found[name]:
-                done[name] = receipt
-    return done
+    folder = files.join(target.folder, BUILD_FOLDER, RECEIPTS)
+    return {
+        receipt.shard.filename: receipt
+        for name in sorted(files.sizes(folder))
+        if name.endswith(LINES) and not name.startswith(files.TEMPORARY)
+        for receipt in _read_receipts(files.join(folder, name))
+        if receipt.fingerprint == target.fingerprint and receipt.shard.bytes == found.get(receipt.shard.filename)
+    }
 
 
 def losses(target: Target) -> list[Reject]:
     """The paintings of a dataset that failed while its shards were written."""
-    return [
-        reject for split in target.shards for receipt in finished(target, split).values() for reject in receipt.rejects
-    ]
+    return [reject for receipt in finished(target).values() for reject in receipt.rejects]
 
 
 def forget_losses(target: Target) -> None:
     """Lets shards that lack a painting be written again."""
-    for split in target.shards:
-        for name, receipt in finished(target, split).items():
-            if receipt.rejects:
-                files.remove(receipt_path(target.folder, name))
+    for name, receipt in finished(target).items():
+        if receipt.rejects:
+            files.remove(files.join(target.folder, name))

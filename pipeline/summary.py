@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline import shards
 from pipeline.dataset.contract import SPLITS, VERSION, Contract
 from pipeline.dataset.rejects import Reject, by_reason
+from pipeline.dataset.schemes import Scheme
 from pipeline.flags import Settings
 from pipeline.pictures.fault import ImageError
-from pipeline.plan import Plan
+from pipeline.plan.work import Plan, Work
 from pipeline.shards import Target
 from pipeline.storage import files
 
@@ -30,22 +32,18 @@ def _artists(plan: Plan) -> str:
 
 
 def _per_artist(plan: Plan) -> list[str]:
-    counts = {split: Counter(work.label for work in works) for split, works in plan.works.items()}
     width = max([len("artist"), *(len(artist.name) for artist in plan.artists)])
     lines = [f"  {'artist':<{width}}" + "".join(f"{split:>12}" for split in SPLITS)]
     for label, artist in enumerate(plan.artists):
-        lines.append(f"  {artist.name:<{width}}" + "".join(f"{counts[split][label]:>12,}" for split in SPLITS))
-    totals = "".join(f"{len(plan.works[split]):>12,}" for split in SPLITS)
+        lines.append(f"  {artist.name:<{width}}" + "".join(f"{plan.counts[split][label]:>12,}" for split in SPLITS))
+    totals = "".join(f"{plan.paintings(split):>12,}" for split in SPLITS)
     return [*lines, f"  {'all':<{width}}{totals}"]
 
 
 def _copies(plan: Plan) -> str:
-    works = [work for some in plan.works.values() for work in some]
-    groups = Counter(work.group for work in works)
-    near = [size for size in groups.values() if size > 1]
     return (
-        f"{sum(len(work.copies) for work in works):,} exact copies left out; "
-        f"{sum(near):,} near copies in {len(near):,} groups, each in one split"
+        f"{plan.copies:,} exact copies left out; "
+        f"{plan.near_paintings:,} near copies in {plan.near_groups:,} groups, each in one split"
     )
 
 
@@ -72,13 +70,26 @@ def _first(rejects: Sequence[Reject]) -> list[str]:
     return [*lines, f"  and {len(rejects) - SHOWN:,} more"] if len(rejects) > SHOWN else lines
 
 
-def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequence[Reject], settings: Settings) -> str:
+def _sample(plan: Plan) -> list[Work]:
+    """A few paintings, spread over all."""
+    works = itertools.chain.from_iterable(map(plan.works, plan.parts))
+    return list(itertools.islice(works, 0, None, max(1, plan.paintings() // SAMPLE)))[:SAMPLE]
+
+
+def dry_run(
+    layout: str,
+    plan: Plan,
+    targets: Sequence[Target],
+    counted: Mapping[Scheme, int],
+    rejects: Sequence[Reject],
+    settings: Settings,
+) -> str:
     """How a folder was understood, what a build would write, and about how long it would take.
 
-    That is judged by decoding a few of the paintings.
+    That is judged by decoding a few of the paintings. `counted`: how many crops each scheme makes of all paintings.
     """
-    works = [work for some in plan.works.values() for work in some]
-    sample = works[:: max(1, len(works) // SAMPLE)][:SAMPLE]
+    paintings = plan.paintings()
+    sample = _sample(plan)
     sizes = dict.fromkeys((target.scheme.name for target in targets), 0)
     started = time.monotonic()
     for work in sample:
@@ -90,10 +101,10 @@ def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequenc
                 )
         except (ImageError, OSError):
             continue  # it will be a reject
-    seconds = (time.monotonic() - started) / len(sample) * len(works) / settings.workers
+    seconds = (time.monotonic() - started) / len(sample) * paintings / settings.workers
     lines = [
         f"layout: {layout}",
-        f"paintings: {len(works):,} by {_artists(plan)}",
+        f"paintings: {paintings:,} by {_artists(plan)}",
         *_per_artist(plan),
         *_lost(plan, rejects),
         f"copies: {_copies(plan)}",
@@ -101,8 +112,8 @@ def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequenc
         *_first(rejects),
     ]
     for target in targets:
-        size = sizes[target.scheme.name] / len(sample) * len(works)
-        crops = sum(target.scheme.count(work.width, work.height) for work in works)
+        size = sizes[target.scheme.name] / len(sample) * paintings
+        crops = counted[target.scheme]
         lines.append(
             f"would write {target.folder}: {crops:,} records ({target.encoding}), "
             f"{sum(target.shards.values()):,} shards, about {mib(size)}"
@@ -112,8 +123,7 @@ def dry_run(layout: str, plan: Plan, targets: Sequence[Target], rejects: Sequenc
 
 def built(plan: Plan, targets: Sequence[Target], contracts: Sequence[Contract], rejects: Sequence[Reject]) -> str:
     """What was built, and where."""
-    paintings = sum(map(len, plan.works.values()))
-    lines = [f"paintings: {paintings:,} by {_artists(plan)}", *_per_artist(plan), *_lost(plan, rejects)]
+    lines = [f"paintings: {plan.paintings():,} by {_artists(plan)}", *_per_artist(plan), *_lost(plan, rejects)]
     lines.append(f"copies: {_copies(plan)}")
     lost = max(contract.build["rejects"] for contract in contracts) - len(rejects)
     lines.append(f"rejects: {by_reason(rejects)}" + (f"; {lost:,} while shards were written" if lost else ""))

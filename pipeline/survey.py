@@ -7,12 +7,15 @@ whose size and time of change are the same.
 from __future__ import annotations
 
 import hashlib
+import heapq
+import itertools
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE, Reject
+from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE
 from pipeline.errors import DatasetError
 from pipeline.gallery.find import Candidate
 from pipeline.pictures import guard, likeness, photograph
@@ -20,11 +23,14 @@ from pipeline.pictures.decode import decode
 from pipeline.pictures.fault import ImageError
 from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
+from pipeline.workers.jobs import ENDING, parse_name, read_job, write_jobs
 
-FORMAT = 5  # of the rows that are kept
-BATCH = 32  # files a job looks at
+FORMAT = 6  # of the rows that are kept
+LEAST, MOST = 32, 1024  # files a job looks at
+SHARES = 512  # jobs that a gallery is cut into, if these are neither too small nor too large
+PART = 10_000  # rows in a file of those that are kept
 JOBS = "jobs"
-ROWS_FILE = "rows.jsonl"
+ROWS = ".rows.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What is left to look at: paths of jobs, how many files need none, and sentences for the user."""
+    """What is left to look at: names of jobs, how many files need none, and sentences for the user."""
 
     jobs: tuple[str, ...]
     known: int
@@ -90,8 +96,8 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
 
 
 def survey_batch(job: str) -> dict[str, Any]:
-    """The step of one job: looks at a batch of files and writes their rows beside the job."""
-    work = plain.from_json(Job, files.read(job))
+    """The step of one job: looks at a batch of files and writes their rows beside the jobs."""
+    work = plain.from_json(Job, read_job(job))
     most = guard.most_bytes(work.max_pixels)
     with files.ReadAhead(candidate.path for candidate in work.candidates if candidate.bytes <= most) as ahead:
         rows = [_row(candidate, ahead, work.max_pixels) for candidate in work.candidates]
@@ -112,59 +118,85 @@ def _row(candidate: Candidate, ahead: files.ReadAhead, max_pixels: int) -> Row:
         return Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
 
 
-def prepare(candidates: Iterable[Candidate], folder: str, max_pixels: int) -> Todo:
+def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int) -> Todo:
     """Writes the jobs that look at all candidates, those of an earlier survey excepted.
 
     Args:
-      candidates: files that may be paintings.
+      candidates: files that may be paintings, by path.
       folder: where rows are kept, for this gallery and this pixel limit.
       max_pixels: larger pictures are rejected before they are decoded.
     """
-    # A reject is looked at again: the permission or the network that failed may have been fixed.
     notes: list[str] = []
-    known = {_state(row) for row in _read_rows(folder, notes) if not row.reason}
-    todo = []
-    total = 0
-    for total, candidate in enumerate(candidates, 1):  # noqa: B007
-        if _state(candidate) not in known:
-            todo.append(candidate)
-    batches = [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)]
-    jobs = tuple(_write_job(folder, batch, max_pixels) for batch in batches)
-    return Todo(jobs, total - len(todo), tuple(notes))
+    known = 0
+
+    def unknown() -> Iterator[Candidate]:
+        nonlocal known
+        for candidate, row in _match(candidates, _read_rows(folder, notes)):
+            # A reject is looked at again: the permission or the network that failed may have been fixed.
+            if row and not row.reason:
+                known += 1
+            else:
+                yield candidate
+
+    def batches() -> Iterator[bytes]:
+        todo = unknown()
+        while batch := tuple(itertools.islice(todo, size)):
+            yield plain.to_json(Job(batch, max_pixels))
+
+    size = min(MOST, max(LEAST, len(candidates) // SHARES))
+    jobs = tuple(write_jobs(files.join(folder, JOBS), batches()))
+    return Todo(jobs, known, tuple(notes))
 
 
-def collect(candidates: Iterable[Candidate], folder: str) -> tuple[list[Row], list[Reject]]:
-    """The rows of paintings, and the rejects, when all jobs are done. Keeps them for the next survey.
+def collect(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
+    """The rows of all candidates, by path, when all jobs are done. Once all are asked for, they are kept.
+
+    Args:
+      candidates: files that may be paintings, by path.
+      folder: where rows are kept.
 
     Raises:
       DatasetError: files were not looked at, whatever the runner said.
     """
-    known = {_state(row): row for row in _read_rows(folder, [])}
-    rows, unseen = [], []
-    for candidate in candidates:
-        row = known.get(_state(candidate))
-        if row is None:
-            unseen.append(candidate.path)
+    if not files.sizes(files.join(folder, JOBS)):
+        yield from _known(candidates, folder)
+    else:
+        yield from _keep(_known(candidates, folder), folder)
+        files.remove_tree(files.join(folder, JOBS))
+
+
+def _known(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
+    unseen, first = 0, ""
+    for candidate, row in _match(candidates, _read_rows(folder, [])):
+        if row:
+            yield replace(row, artist=candidate.artist, split=candidate.split)
         else:
-            rows.append(replace(row, artist=candidate.artist, split=candidate.split))
+            unseen, first = unseen + 1, first or candidate.path
     if unseen:
         raise DatasetError(
-            f"{len(unseen):,} files were not looked at, {unseen[0]} first, though the runner ended without a word. Run "
-            "the same command again: only these are looked at."
+            f"{unseen:,} files were not looked at, {first} first, though the runner ended without a word. Run the same "
+            "command again: only these are looked at."
         )
-    rows.sort(key=lambda row: row.path)
-    if files.sizes(files.join(folder, JOBS)):
-        _write_rows(folder, rows)
-        files.remove_tree(files.join(folder, JOBS))
-    return (
-        [row for row in rows if not row.reason],
-        [Reject(row.path, row.artist, row.reason, row.detail) for row in rows if row.reason],
-    )
 
 
 def forget(paths: Collection[str], folder: str) -> None:
     """Lets files be looked at again by the next survey, whatever their size and times say."""
-    _write_rows(folder, [row for row in _read_rows(folder, []) if row.path not in paths])
+    for _ in _keep((row for row in _read_rows(folder, []) if row.path not in paths), folder):
+        pass
+
+
+def _match(candidates: Iterable[Candidate], rows: Iterable[Row]) -> Iterator[tuple[Candidate, Row | None]]:
+    """Each candidate with the row that is of that file still; both are in the order of paths, and so is the result."""
+    rows_first: Iterator[Row | Candidate] = heapq.merge(
+        rows, candidates, key=lambda file: (file.path, isinstance(file, Candidate))
+    )
+    for _, same in itertools.groupby(rows_first, key=lambda file: file.path):
+        states: dict[tuple[str, int, float, float], Row] = {}
+        for file in same:
+            if isinstance(file, Candidate):
+                yield file, states.get(_state(file))
+            else:
+                states[_state(file)] = file
 
 
 def _state(file: Candidate | Row) -> tuple[str, int, float, float]:
@@ -181,33 +213,45 @@ def cache_folder(output_dir: str, data_dir: str, max_pixels: int) -> str:
     return files.join(output_dir, ".survey", key)
 
 
+# --- Rows that are kept ----------------------------------------------------------------------------------------------
+
+
 def _result_path(job: str) -> str:
-    return job.removesuffix(".job.json") + f".{ROWS_FILE}"
-
-
-def _write_job(folder: str, batch: Sequence[Candidate], max_pixels: int) -> str:
-    content = plain.to_json(Job(tuple(batch), max_pixels))
-    path = files.join(folder, JOBS, f"{hashlib.sha256(content).hexdigest()[:16]}.job.json")
-    files.write(path, [content])
-    return path
+    place = parse_name(job)
+    return f"{place.path.removesuffix(ENDING)}-{place.first:09d}{ROWS}"
 
 
 def _read_rows(folder: str, notes: list[str]) -> Iterator[Row]:
-    """The rows of a finished survey, and of jobs that a killed one had finished.
+    """The rows of a finished survey, and of jobs that a killed one had finished, by path.
 
     Of a damaged file, those before the damage, and a sentence added to `notes`: the others are made again.
     """
-    jobs = files.join(folder, JOBS)
-    names = [name for name in files.sizes(jobs) if name.endswith(f".{ROWS_FILE}")]
-    kept = [files.join(jobs, name) for name in names if not name.startswith(files.TEMPORARY)]
-    if ROWS_FILE in files.sizes(folder):
-        kept.insert(0, files.join(folder, ROWS_FILE))
-    for path in kept:
+    series: dict[str, list[str]] = defaultdict(list)  # files that follow each other, as their names and rows do
+    for place in (folder, files.join(folder, JOBS)):
+        for name in sorted(files.sizes(place)):
+            if name.endswith(ROWS) and not name.startswith(files.TEMPORARY):
+                series[name.rpartition("-")[0]].append(files.join(place, name))
+    yield from heapq.merge(*(_chain(paths, notes) for paths in series.values()), key=lambda row: row.path)
+
+
+def _chain(paths: Iterable[str], notes: list[str]) -> Iterator[Row]:
+    for path in paths:
         try:
             yield from plain.read_lines(path, Row)
         except ValueError as error:
             notes.append(f"{path} is damaged ({error}): the files that it lacks are looked at again")
 
 
-def _write_rows(folder: str, rows: Sequence[Row]) -> None:
-    plain.write_lines(files.join(folder, ROWS_FILE), rows)
+def _keep(rows: Iterable[Row], folder: str) -> Iterator[Row]:
+    """Passes rows on, and keeps them, once all are asked for, in place of what is kept."""
+    old = [name for name in files.sizes(folder) if name.endswith(ROWS)]
+    series = 1 + max((int(name.partition("-")[0]) for name in old if name.partition("-")[0].isdecimal()), default=0)
+    remaining = iter(rows)
+    for part in itertools.count():
+        held = tuple(itertools.islice(remaining, PART))
+        if not held:
+            break
+        plain.write_lines(files.join(folder, f"{series}-{part:05d}{ROWS}"), held)
+        yield from held
+    for name in old:
+        files.remove(files.join(folder, name))

@@ -22,7 +22,7 @@ from pipeline.dataset.frames import read_frames
 from pipeline.dataset.paintings import PAINTINGS_FILE
 from pipeline.dataset.records import parse_record
 from pipeline.errors import DamagedShardError, MorelliError
-from pipeline.plan import Plan, Work, fingerprint
+from pipeline.plan.order import Records, fingerprints
 from pipeline.storage import files
 from pipeline.terminal.command import command
 from pipeline.terminal.progress import Progress
@@ -139,14 +139,19 @@ def _verify_tfds(folder: str, there: dict[str, int], contract: Contract) -> Iter
 
 
 def _fingerprint(contract: Contract, paintings: Sequence[dict[str, Any]]) -> str:
-    works: dict[str, list[Work]] = {split: [] for split in contract.splits}
+    works: dict[str, list[_Placed]] = {split: [] for split in contract.splits}
     for row in paintings:
-        works[row["split"]].append(
-            Work(row["painting_id"], "", "", row["label"], row["split"], row["digest"], row["group"], (), 0, 0, 0)
-        )
-    plan = Plan(contract.artists, {split: tuple(some) for split, some in works.items()}, (), contract.seed)
+        works[row["split"]].append(_Placed(row["painting_id"], row["label"]))
     shards = {split: len(some) for split, some in contract.splits.items()}
-    return fingerprint(plan, contract.scheme, contract.encoding, shards)
+    records = Records(contract.scheme, contract.encoding, contract.seed, contract.labels, shards)
+    return fingerprints([records], works)[0]
+
+
+class _Placed(NamedTuple):
+    """What a fingerprint takes of a painting."""
+
+    painting_id: str
+    label: int
 
 
 @command()

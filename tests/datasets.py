@@ -90,7 +90,7 @@ def make_dataset(
         for n in range(count)
         for label, name in sorted(rows[split], key=lambda row: row[1])[n::count]
     ]
-    (target / PAINTINGS_FILE).write_bytes(paintings_table(table))
+    (target / PAINTINGS_FILE).write_bytes(b"".join(paintings_table(table)))
     return target
 
 
@@ -143,7 +143,7 @@ def _pixels(size: int, label: int, rng: np.random.Generator) -> np.ndarray:
 def change_paintings(folder: Path, change: Callable[[PaintingRow], PaintingRow]) -> None:
     """Rewrites the paintings table of a dataset, row by row."""
     rows = [PaintingRow(**{**row, "copies": tuple(row["copies"])}) for row in Dataset.open(folder).planned()]
-    (folder / PAINTINGS_FILE).write_bytes(paintings_table(map(change, rows)))
+    (folder / PAINTINGS_FILE).write_bytes(b"".join(paintings_table(map(change, rows))))
 
 
 def change_shard(folder: Path, split: str, number: int, change: Callable[[list[bytes]], bytes]) -> str:

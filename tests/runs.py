@@ -109,7 +109,7 @@ def make_dataset(folder: Path, scheme: str = "crop32x4", encoding: Encoding = "r
     build = {"dedup": "near", "data_dir": str(folder / "images")}
     contract = Contract(parsed, encoding, ARTISTS, shards, fingerprint, SEED, build)
     (target / CONTRACT_FILE).write_text(contract.to_json(), encoding="utf-8")
-    (target / PAINTINGS_FILE).write_bytes(paintings_table(rows))
+    (target / PAINTINGS_FILE).write_bytes(b"".join(paintings_table(rows)))
     return target
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PAINTINGS_FILE = "paintings.parquet"
-_BATCH = 1024  # rows held at a time
+_BATCH = 1024  # rows held at a time by who reads
+_GROUP = 2**15  # the same by who writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,48 @@ def schema() -> pa.Schema:
     return pa.schema([(name, pa.int64() if name == "bytes" else kind) for name, kind in columns])
 
 
-def paintings_table(rows: Iterable[PaintingRow]) -> bytes:
-    """The file's content."""
+def paintings_table(rows: Iterable[PaintingRow]) -> Iterator[bytes]:
+    """The file's content, in pieces; of the rows no more than _GROUP are in memory."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = schema()
-    held = list(rows)
-    columns = [pa.array((getattr(row, field.name) for row in held), field.type) for field in wanted]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(columns, schema=wanted), sink, compression="zstd")
-    return sink.getvalue()
+    remaining = iter(rows)
+    sink = _Pieces()
+    with pq.ParquetWriter(sink, wanted, compression="zstd") as writer:
+        while held := tuple(itertools.islice(remaining, _GROUP)):
+            columns = [pa.array((getattr(row, field.name) for row in held), field.type) for field in wanted]
+            writer.write_table(pa.Table.from_arrays(columns, schema=wanted))
+            yield sink.take()
+    yield sink.take()
+
+
+class _Pieces(io.RawIOBase):
+    """A file that is written, and taken away piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = bytearray()
+        self._taken = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._taken + len(self._held)
+
+    def write(self, data: Any) -> int:
+        self._held += data
+        return len(data)
+
+    def close(self) -> None:
+        """Keeps what is still to be taken."""
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        piece, self._held = bytes(self._held), bytearray()
+        self._taken += len(piece)
+        return piece
 
 
 def read_paintings(table: bytes, where: str, *columns: str) -> Iterator[dict[str, Any]]:

@@ -50,11 +50,16 @@ class Found(NamedTuple):
     version: str
 
 
-def get(path: str) -> bytes:
-    """The bytes of an object. Raises OSError (FileNotFoundError, PermissionError), or StorageError of the place."""
+def get(path: str, first: int = 0, count: int | None = None) -> bytes:
+    """The bytes of an object, or so many of them from one on.
+
+    Raises OSError (FileNotFoundError, PermissionError), or StorageError of the place.
+    """
     store, key = _open(path)
     with _Said(path):
-        return bytes(store.get(key).bytes())
+        if count is None:
+            return bytes(store.get(key).bytes())
+        return bytes(store.get_range(key, start=first, length=count))
 
 
 def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found | None = None) -> None:

@@ -6,7 +6,6 @@ What is read this way can run no code, as a pickle can, and is of the shape that
 from __future__ import annotations
 
 import functools
-import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,10 +23,13 @@ _WORDS = {str: "a text", int: "a whole number", float: "a number", bool: "true o
 
 def dump(value: Any, named: Named = ()) -> Any:
     """A value as dictionaries, lists, texts, numbers, booleans and None."""
-    if any(isinstance(value, kind) for kind, _ in named):
+    kind: Any = type(value)
+    if kind in _WORDS:
+        return value
+    if named and any(isinstance(value, special) for special, _ in named):
         return value.name
-    if is_dataclass(value):
-        return {field.name: dump(getattr(value, field.name), named) for field in fields(value)}
+    if names := _field_names(kind):
+        return {name: dump(getattr(value, name), named) for name in names}
     if isinstance(value, tuple | list):
         return [dump(each, named) for each in value]
     if isinstance(value, Mapping):
@@ -67,12 +69,19 @@ def write_lines(path: str, values: Iterable[Any]) -> None:
 
 def read_lines(path: str, kind: type[T]) -> Iterator[T]:
     """The inverse of `write_lines`. Raises OSError; ValueError at the first line that is something else."""
-    for line in io.BytesIO(files.read(path)):
-        yield from_json(kind, line)
+    with files.opened(path) as stream:
+        for line in stream:
+            yield from_json(kind, line)
 
 
 def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number")
+
+
+@functools.cache
+def _field_names(kind: Any) -> tuple[str, ...]:
+    """Of a dataclass; none of any other type."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 @functools.cache

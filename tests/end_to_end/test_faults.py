@@ -38,12 +38,12 @@ def count(output: Path, pattern: str) -> int:
 # Stage -> whether a build that has just been started has reached it.
 STAGES: dict[str, Callable[[Path], bool]] = {
     "at once": lambda output: True,
-    "while surveying": lambda output: count(output, ".survey/*/jobs/*.job.json") > 0,
+    "while surveying": lambda output: count(output, ".survey/*/jobs/*.jobs") > 0,
     "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.jsonl") > 0,
-    "before the first shard": lambda output: count(output, ".jobs/*.json") > 0,
+    "before the first shard": lambda output: count(output, ".jobs/*.jobs") > 0,
     "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
-    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.json") > 0,
-    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.json") > 12,
+    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 0,
+    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 12,
     "while sealing": lambda output: count(output, "*/1.0.0/paintings.parquet") > 0,
 }
 
@@ -106,11 +106,12 @@ def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(galle
 
 def test_after_a_kill_only_missing_shards_are_written(gallery, tmp_path):
     process = start(gallery, tmp_path, "--workers=1")
-    receipts = "*/1.0.0/.build/receipts/[!.]*.json"
+    receipts = "*/1.0.0/.build/receipts/[!.]*.jsonl"
     assert wait_until(lambda: count(tmp_path, receipts) > 6, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    shards = [path.parents[2] / path.name.removesuffix(".json") for path in tmp_path.glob(receipts)]
+    lines = [(path.parents[2], line) for path in tmp_path.glob(receipts) for line in path.read_text().splitlines()]
+    shards = [folder / json.loads(line)["shard"]["filename"] for folder, line in lines]
     before = {path: path.stat().st_mtime_ns for path in shards}
     printed = builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
     assert "are written already" in printed
@@ -148,7 +149,7 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
+    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 2, process)
     (nursery,) = [child for child in psutil.Process(process.pid).children() if child.children()]
     family = nursery.children()
     workers = set(family) - {max(family, key=lambda member: member.memory_info().rss)}  # which holds Beam
@@ -181,7 +182,7 @@ def test_a_signal_ends_all_processes_with_one_sentence_and_the_build_resumes(
         env={**os.environ, "TMPDIR": str(scratch)},
         start_new_session=True,
     )
-    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
+    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 2, process)
     send(process.pid, number)
     _, stderr = process.communicate(timeout=600)
     assert process.returncode == status
@@ -202,7 +203,7 @@ def test_paintings_that_go_away_while_shards_are_written_stop_the_build(gallery,
     away, out = tmp_path / "away", tmp_path / "out"
     while True:  # until it is caught in time, however busy the machine
         process = start(gallery, out, "--workers=1")
-        assert wait_until(lambda: count(out, "*/1.0.0/.build/receipts/[!.]*.json") > 2, process)
+        assert wait_until(lambda: count(out, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 2, process)
         os.killpg(process.pid, signal.SIGSTOP)
         if not list(out.glob("*/1.0.0/paintings.parquet")):
             break
@@ -225,7 +226,7 @@ def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, t
     """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
     first, second = tmp_path / "first", tmp_path / "second"
     process = start(gallery, first)
-    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/[!.]*.json") > 4, process)
+    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 4, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     shutil.copytree(first, second)
@@ -243,7 +244,9 @@ def test_a_file_that_is_not_what_the_survey_saw_is_looked_at_again_in_the_same_b
     data = bytearray(edited.read_bytes())
     data[-40:-20] = bytes(20)
     edited.write_bytes(data)
-    (rows,) = output.glob(".survey/*/rows.jsonl")  # made to say that this is the file that it knows, as a share's might
+    (rows,) = output.glob(
+        ".survey/*/*.rows.jsonl"
+    )  # made to say that this is the file that it knows, as a share's might
     lines = [json.loads(line) for line in rows.read_text().splitlines()]
     for line in lines:
         if line["path"] == str(edited):

@@ -95,7 +95,7 @@ def seal(folder, scheme="crop32x2", encoding="raw", rejects=(), copies=None, gro
         )
         for number, (name, (split, shard, label)) in enumerate(rows.items())
     ]
-    (dataset / PAINTINGS_FILE).write_bytes(paintings_table(table))
+    (dataset / PAINTINGS_FILE).write_bytes(b"".join(paintings_table(table)))
     lines = ["path,artist,reason,detail", *(",".join(reject) for reject in rejects)]
     (dataset / REJECTS_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return str(dataset), contract

@@ -8,23 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import plan, shards
+from pipeline import shards
 from pipeline.dataset.example import decode_example
 from pipeline.dataset.frames import read_frames
 from pipeline.dataset.schemes import Crops, Reshape, Scheme
 from pipeline.errors import StorageError
 from pipeline.pictures.crops import cut
 from pipeline.pictures.decode import decode
-from pipeline.plan import make_plan
+from pipeline.plan.local import Rules, make_plan
+from pipeline.plan.order import Records, fingerprints, shard_count
+from pipeline.plan.work import Plan, Work
 from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.survey import Candidate, look_at
+from pipeline.workers.jobs import write_jobs
 
 SCHEMES = (Crops(16, 4), Crops(64, 1), Reshape(32))
 
 
 @pytest.fixture(scope="module")
-def paintings(tmp_path_factory) -> plan.Plan:
+def paintings(tmp_path_factory) -> Plan:
     folder = tmp_path_factory.mktemp("paintings")
     rng = np.random.default_rng(0)
     rows = []
@@ -34,22 +37,28 @@ def paintings(tmp_path_factory) -> plan.Plan:
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path, quality=90)
         data = path.read_bytes()
         rows.append(look_at(Candidate(str(path), f"Artist {number % 3}", len(data), 0.0), data, 10**6))
-    return make_plan(rows, {}, (0.8, 0.1, 0.1), 5, "exact", 0)
+    return make_plan(rows, {}, Rules((0.8, 0.1, 0.1), 5, "exact", 0), str(folder))[0]
 
 
-def target(folder: Path, scheme: Scheme, made: plan.Plan, most: int = 8) -> Target:
-    counts = {split: min(most, plan.shard_count(len(works), 1, 10**9)) for split, works in made.works.items()}
+def all_works(paintings: Plan) -> list[Work]:
+    return [work for split in paintings.parts for work in paintings.works(split)]
+
+
+def target(folder: Path, scheme: Scheme, made: Plan, most: int = 8) -> Target:
+    counts = {split: min(most, shard_count(made.paintings(split), 1, 10**9)) for split in made.parts}
     if scheme.kind == "crop" and scheme.size == 16:
         counts["train"] = 8
     address = str(folder / scheme.name)
-    return Target(scheme, "raw", address, counts, plan.fingerprint(made, scheme, "raw", counts))
+    records = Records(scheme, "raw", made.seed, ("A", "B", "C"), counts)
+    (fingerprint,) = fingerprints([records], {split: made.works(split) for split in made.parts})
+    return Target(scheme, "raw", address, counts, fingerprint)
 
 
-def write(made: plan.Plan, targets, folder: Path) -> int:
+def write(made: Plan, targets, folder: Path) -> int:
     count = 0
-    for name, job in shards.make_lots(made, targets, 10**6):
-        files.write(str(folder / name), [job.to_json()])
-        result = shards.write_lot(str(folder / name))
+    lots = (lot.to_json() for lot in shards.make_lots(made, targets, 10**6))
+    for job in write_jobs(str(folder), lots):
+        result = shards.write_lot(job)
         shards.finish_lot(result)
         count += result["paintings"]
     return count
@@ -88,7 +97,7 @@ def test_a_shard_that_cannot_be_trusted_is_written_again(paintings, tmp_path, fa
     write(paintings, [made], tmp_path)
     before = contents(Path(made.folder))
     victim = sorted(before)[0]
-    receipt = Path(shards.receipt_path(made.folder, victim))
+    (receipt,) = (path for path in Path(made.folder).glob(".build/receipts/*.jsonl") if victim in path.read_text())
     if fault == "no receipt":
         receipt.unlink()
     elif fault == "cut short":
@@ -104,7 +113,7 @@ def test_a_shard_that_cannot_be_trusted_is_written_again(paintings, tmp_path, fa
 def test_records_are_the_crops_of_their_paintings(paintings, tmp_path):
     made = target(tmp_path, SCHEMES[0], paintings)
     write(paintings, [made], tmp_path)
-    works = {work.painting_id: work for some in paintings.works.values() for work in some}
+    works = {work.painting_id: work for work in all_works(paintings)}
     seen = set()
     for name, data in contents(Path(made.folder)).items():
         for _, payload in read_frames(io.BytesIO(data), name):
@@ -133,7 +142,7 @@ def test_records_of_a_shard_are_not_in_the_order_of_paintings(paintings, tmp_pat
 
 @pytest.mark.parametrize("fault", ["gone", "damaged", "another picture"])
 def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault):
-    works = paintings.works["train"]
+    works = list(paintings.works("train"))
     bad = works[1]
     content = Path(bad.path).read_bytes()
     try:
@@ -147,7 +156,7 @@ def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault)
     finally:
         Path(bad.path).write_bytes(content)
     for made in targets:
-        receipts = [r for split in made.shards for r in shards.finished(made, split).values()]
+        receipts = list(shards.finished(made).values())
         (reject,) = [reject for receipt in receipts for reject in receipt.rejects]
         assert (reject.path, reject.artist) == (bad.path, bad.artist)
         assert "while shards were written" in reject.detail
@@ -165,9 +174,9 @@ def test_a_painting_that_fails_late_becomes_a_reject(paintings, tmp_path, fault)
 def test_enlarged_paintings_are_counted(paintings, tmp_path):
     made = target(tmp_path, Crops(64, 1), paintings)
     write(paintings, [made], tmp_path)
-    small = sum(min(work.width, work.height) < 64 for some in paintings.works.values() for work in some)
+    small = sum(min(work.width, work.height) < 64 for work in all_works(paintings))
     assert small > 0
-    assert sum(r.enlarged for split in made.shards for r in shards.finished(made, split).values()) == small
+    assert sum(receipt.enlarged for receipt in shards.finished(made).values()) == small
 
 
 def test_a_place_that_cannot_be_reached_ends_a_lot_and_makes_no_reject(paintings, tmp_path, monkeypatch):
@@ -177,3 +186,14 @@ def test_a_place_that_cannot_be_reached_ends_a_lot_and_makes_no_reject(paintings
     monkeypatch.setattr(files.ReadAhead, "read", unreachable)
     with pytest.raises(StorageError, match="cannot be reached"):
         write(paintings, [target(tmp_path, Crops(16, 1), paintings)], tmp_path)
+
+
+def test_the_receipts_of_a_lot_lie_in_one_file_and_stay_when_one_of_its_shards_is_written_again(paintings, tmp_path):
+    targets = [target(tmp_path, SCHEMES[0], paintings), target(tmp_path, SCHEMES[1], paintings, most=2)]
+    write(paintings, targets, tmp_path)
+    folder = Path(targets[0].folder)
+    receipts = {path.name: path.read_bytes() for path in folder.glob(".build/receipts/*")}
+    assert len(receipts) < len(contents(folder)) == len(shards.finished(targets[0]))
+    next(folder.glob("*train.tfrecord-00001*")).unlink()
+    assert 0 < write(paintings, targets, tmp_path) < 24
+    assert {path.name: path.read_bytes() for path in folder.glob(".build/receipts/*")} == receipts

@@ -18,7 +18,7 @@ ROW = PaintingRow("ab", "/g/é.jpg", "Ada", 0, "train", 1, 16, "cd" * 32, "ab", 
 
 
 def test_rows_are_read_back_by_name_whole_or_in_part():
-    table = paintings_table([ROW, replace(ROW, painting_id="x", copies=())])
+    table = b"".join(paintings_table([ROW, replace(ROW, painting_id="x", copies=())]))
     first, second = read_paintings(table, "t")
     assert (PaintingRow(**{**first, "copies": tuple(first["copies"])}), second["painting_id"]) == (ROW, "x")
     assert list(read_paintings(table, "t", "width", "label")) == [{"width": 40, "label": 0}] * 2
@@ -26,7 +26,7 @@ def test_rows_are_read_back_by_name_whole_or_in_part():
 
 def parquet(**changes: object) -> bytes:
     columns = {name: [list(value) if isinstance(value, tuple) else value] for name, value in asdict(ROW).items()}
-    schema = pq.read_schema(pa.BufferReader(paintings_table([ROW])))
+    schema = pq.read_schema(pa.BufferReader(b"".join(paintings_table([ROW]))))
     table = pa.table({**columns}, schema=schema)
     for name, column in changes.items():
         table = table.set_column(table.schema.get_field_index(name), name, column)
@@ -40,7 +40,7 @@ def parquet(**changes: object) -> bytes:
     [
         (b"", "cannot be read"),
         (b"PAR1 and no more", "cannot be read"),
-        (paintings_table([ROW])[:-9], "cannot be read"),
+        (b"".join(paintings_table([ROW]))[:-9], "cannot be read"),
         (parquet(label=pa.array(["0"])), "no column label"),
         (parquet(label=pa.array([None], pa.int32())), "an empty cell in its column label"),
         (parquet(path=pa.array([None], pa.string())), "an empty cell in its column path"),

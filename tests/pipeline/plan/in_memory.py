@@ -1,61 +1,24 @@
-"""Duplicates grouped, paintings split, shards laid out. Pure: survey rows in, a plan out.
-
-Same rows, seed and settings: the same plan, whatever the order of files on the disk and the number of workers.
-"""
+"""The plan's rule as one function of all rows in memory, to hold the one against that never has them all there."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from pipeline.dataset.contract import FORMAT, SPLITS, Artist, Encoding
+from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import CONFLICT, LEAK, Reject
-from pipeline.dataset.schemes import Scheme
-from pipeline.pictures.photograph import Photograph
+from pipeline.plan.near import near_pairs
+from pipeline.plan.order import keyed_order
+from pipeline.plan.splits import quotas
+from pipeline.plan.work import Dedup, Work
 from pipeline.survey import Row
 
-Dedup = Literal["near", "exact", "off"]
-MIN_SHARDS = 8  # of a split that has paintings enough: a reader interleaves shards, and workers share them out
-MIN_PAINTINGS_PER_SHARD = 4
-TILE = 2048  # hashes compared with as many others at once
-
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A painting that goes into the dataset.
-
-    Attributes:
-      painting_id: 16 hex digits of the file's digest (plus -2, -3 ... for copies kept with dedup off).
-      path, artist, digest, width, height, bytes: of the file kept; digest is the hex SHA-256.
-      label: index into the plan's artists.
-      split: one of SPLITS.
-      group: painting_id of the first of its near copies; its own where it has none.
-      copies: paths of exact copies that were dropped.
-      photograph: what the file tells of itself.
-    """
-
-    painting_id: str
-    path: str
-    artist: str
-    label: int
-    split: str
-    digest: str
-    group: str
-    copies: tuple[str, ...]
-    width: int
-    height: int
-    bytes: int
-    photograph: Photograph = Photograph()  # noqa: RUF009  # frozen
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
+class WholePlan:
     """What a build will write, before anything is written.
 
     Attributes:
@@ -78,7 +41,7 @@ def make_plan(
     seed: int,
     dedup: Dedup,
     near_bits: int,
-) -> Plan:
+) -> WholePlan:
     """Plans a dataset.
 
     Args:
@@ -132,7 +95,7 @@ def make_plan(
                 photograph=row.photograph,
             )
         )
-    return Plan(
+    return WholePlan(
         artists=tuple(artists.get(name, Artist(name)) for name in names),
         works={
             split: tuple(sorted(some, key=lambda work: keyed_order(seed, work.painting_id)))
@@ -141,11 +104,6 @@ def make_plan(
         rejects=tuple(rejects),
         seed=seed,
     )
-
-
-def keyed_order(seed: int, key: str) -> bytes:
-    """A sort key that shuffles: uniform, and a function of (seed, key) alone."""
-    return hashlib.blake2b(key.encode(), digest_size=16, salt=seed.to_bytes(8, "little", signed=True)).digest()
 
 
 def _drop_copies(rows: Sequence[Row], drop: bool) -> tuple[list[Row], dict[str, list[str]], list[Reject]]:
@@ -212,52 +170,13 @@ def _groups(rows: Sequence[Row], near_bits: int | None) -> list[int]:
     for index, row in enumerate(rows):
         join(first.setdefault(row.digest, index), index)
     if near_bits is not None:
-        for a, b in near_pairs([row.hash for row in rows], near_bits):
+        hashes = np.frombuffer(bytes.fromhex("".join(row.hash for row in rows)), np.uint8).reshape(len(rows), 32)
+        for a, b in near_pairs(hashes, near_bits):
             join(a, b)
     return [find(index) for index in range(len(rows))]
 
 
-def near_pairs(hashes: Sequence[str], bits: int) -> Iterator[tuple[int, int]]:
-    """Yields all pairs (i < j) of hex hashes of one length that differ in at most `bits` bits.
-
-    All are compared with all, as matrix products of tiles: with bits as -1 and 1, the product of two hashes is their
-    length less twice their distance. Memory is that of one tile, whatever their number; 8,446 hashes of 256 bits take
-    half a second. Searching by bands of bits (multi-index hashing) prunes nothing at a quarter of the bits.
-    """
-    if len(hashes) < 2:
-        return
-    table = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), -1)
-    least = table.shape[1] * 8 - 2 * bits
-    for top in range(0, len(table), TILE):
-        above = _signs(table[top : top + TILE])
-        for left in range(top, len(table), TILE):
-            i, j = np.nonzero(above @ _signs(table[left : left + TILE]).T >= least)
-            later = top + i < left + j
-            yield from zip((top + i[later]).tolist(), (left + j[later]).tolist(), strict=True)
-
-
-def _signs(table: np.ndarray) -> np.ndarray:
-    """uint8[n, bytes] -> float32[n, bits] of -1 and 1."""
-    return np.unpackbits(table, axis=1).astype(np.float32) * 2 - 1
-
-
 # --- Splits ----------------------------------------------------------------------------------------------------------
-
-
-def quotas(paintings: int, ratios: Sequence[float]) -> list[int]:
-    """How many paintings each split gets: largest remainders, at least one each where there are enough."""
-    exact = [paintings * ratio for ratio in ratios]
-    shares = [int(share + 1e-9) for share in exact]
-    by_remainder = sorted(range(len(ratios)), key=lambda split: shares[split] - exact[split])
-    for split in by_remainder[: paintings - sum(shares)]:
-        shares[split] += 1
-    wanted = [split for split, ratio in enumerate(ratios) if ratio > 0]
-    if paintings >= len(wanted):
-        for split in wanted:
-            if shares[split] == 0:
-                shares[shares.index(max(shares))] -= 1
-                shares[split] = 1
-    return shares
 
 
 def assign_splits(groups: Mapping[str, Counter[str]], ratios: Sequence[float], seed: int) -> dict[str, str]:
@@ -302,36 +221,3 @@ def assign_splits(groups: Mapping[str, Counter[str]], ratios: Sequence[float], s
             empty[artist].discard(split)
         result[group] = SPLITS[split]
     return result
-
-
-# --- Shards ----------------------------------------------------------------------------------------------------------
-
-
-def shard_count(paintings: int, painting_bytes: int, shard_bytes: int) -> int:
-    """How many shards a split is cut into: a power of two, so that the shards of any two schemes nest."""
-    if paintings == 0:
-        return 0
-    wanted = max(paintings * painting_bytes / shard_bytes, min(MIN_SHARDS, paintings / MIN_PAINTINGS_PER_SHARD))
-    count = 1
-    while count < wanted and count * 2 <= paintings:
-        count *= 2
-    return count
-
-
-def shard_range(paintings: int, index: int, count: int) -> tuple[int, int]:
-    """First and past-the-last painting of shard `index` of `count`; a coarser power of two has unions of these."""
-    return paintings * index // count, paintings * (index + 1) // count
-
-
-def fingerprint(plan: Plan, scheme: Scheme, encoding: Encoding, shards: Mapping[str, int]) -> str:
-    """Hex SHA-256 of all that decides a dataset's records and their order."""
-    content = {
-        "format": FORMAT,
-        "scheme": scheme.name,
-        "encoding": encoding,
-        "seed": plan.seed,
-        "labels": [artist.name for artist in plan.artists],
-        "shards": dict(shards),
-        "works": {split: [[work.painting_id, work.label] for work in works] for split, works in plan.works.items()},
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
