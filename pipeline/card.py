@@ -7,6 +7,7 @@ and say so, and of the shards only a few are read for samples: a card costs the 
 from __future__ import annotations
 
 import io
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from pipeline.storage import files
 
 MOST_SAMPLES = 6  # crops of an artist
 MOST_SAMPLES_IN_ALL = 300  # at 3 to 5 kB each
+ENOUGH = 64  # times as many paintings of an artist as are shown are known when those are chosen
 MOST_SHARDS = 8  # read for samples, but for artists of whom these hold nothing
 SAMPLE_SIDE = 96  # pixels
 SAMPLE_QUALITY = 85
@@ -137,21 +139,21 @@ def gather(folder: str, contract: Contract) -> Facts:
     root = contract.data_dir
     dataset = Dataset(folder, contract)  # not sealed yet, perhaps
     tally: Counter[tuple[int, str]] = Counter()
-    group_sizes: Counter[str] = Counter()
-    sizes: list[tuple[int, int]] = []
+    widths, heights = array("i"), array("i")
     exact_copies = 0
     copies: list[tuple[str, tuple[str, ...]]] = []
-    for row in dataset.paintings("path", "label", "split", "group", "copies", "width", "height"):
+    for row in dataset.paintings("path", "label", "split", "copies", "width", "height"):
         tally[row["label"], row["split"]] += 1
-        group_sizes[row["group"]] += 1
-        sizes.append((row["width"], row["height"]))
+        widths.append(row["width"])
+        heights.append(row["height"])
         exact_copies += len(row["copies"])
         if row["copies"] and len(copies) < MOST_COPIES:
             copies.append((_short(row["path"], root), tuple(_short(path, root) for path in row["copies"])))
-    several = [size for size in group_sizes.values() if size > 1]
+    sizes = np.array([widths, heights], np.int64).T
+    sizes = sizes[np.argsort(sizes.prod(axis=1), kind="stable")]
+    near_sizes, groups = _near_groups(dataset, root)
     samples = _samples(dataset)
     reasons, rejects = _rejects(files.read(files.join(folder, REJECTS_FILE)), root)
-    sizes.sort(key=lambda size: size[0] * size[1])
     return Facts(
         folder=folder,
         contract=contract,
@@ -159,13 +161,13 @@ def gather(folder: str, contract: Contract) -> Facts:
             Class(artist, tuple(tally[label, split] for split in contract.splits), tuple(samples.get(label, ())))
             for label, artist in enumerate(contract.artists)
         ),
-        short_sides=_histogram(np.array([min(size) for size in sizes])),
-        smallest=sizes[0],
-        middle=sizes[len(sizes) // 2],
-        largest=sizes[-1],
-        near_groups=len(several),
-        near_paintings=sum(several),
-        groups=_near_groups(dataset, group_sizes, root),
+        short_sides=_histogram(sizes.min(axis=1)),
+        smallest=_pair(sizes[0]),
+        middle=_pair(sizes[len(sizes) // 2]),
+        largest=_pair(sizes[-1]),
+        near_groups=len(near_sizes),
+        near_paintings=sum(near_sizes),
+        groups=groups,
         exact_copies=exact_copies,
         copies=tuple(copies),
         photographs=ask_photographs(dataset),
@@ -198,13 +200,26 @@ def _histogram(sides: np.ndarray) -> tuple[Bin, ...]:
     return tuple(map(Bin, low.tolist(), high.tolist(), counts.tolist()))
 
 
-def _near_groups(dataset: Dataset, sizes: Mapping[str, int], root: str) -> tuple[tuple[str, ...], ...]:
-    """The paths of the first groups of near copies."""
+def _pair(size: np.ndarray) -> tuple[int, int]:
+    return int(size[0]), int(size[1])
+
+
+def _near_groups(dataset: Dataset, root: str) -> tuple[list[int], tuple[tuple[str, ...], ...]]:
+    """The sizes of all groups of near copies, and the paths of the first of them.
+
+    A group is called after one of its paintings, so that those that are in it with others are found by the others.
+    """
+    rows = dataset.paintings("painting_id", "group")
+    shared = {row["group"] for row in rows if row["group"] != row["painting_id"]}
+    sizes: Counter[str] = Counter()
     groups: dict[str, list[str]] = {}
     for row in dataset.paintings("path", "group"):
-        if sizes[row["group"]] > 1 and (row["group"] in groups or len(groups) < MOST_GROUPS):
-            groups.setdefault(row["group"], []).append(_short(row["path"], root))
-    return tuple(sorted(tuple(sorted(paths)) for paths in groups.values()))
+        if row["group"] in shared:
+            sizes[row["group"]] += 1
+            if row["group"] in groups or len(groups) < MOST_GROUPS:
+                groups.setdefault(row["group"], []).append(_short(row["path"], root))
+    several = (paths for paths in groups.values() if len(paths) > 1)
+    return [size for size in sizes.values() if size > 1], tuple(sorted(tuple(sorted(paths)) for paths in several))
 
 
 def _rejects(table: bytes, root: str) -> tuple[dict[str, int], tuple[Reject, ...]]:
@@ -234,9 +249,11 @@ def choose(paintings: Iterable[tuple[Place, int, str]], per_artist: int, most: i
       most: shards to open, beyond which only artists of whom there is nothing yet are looked for.
     """
     held: dict[Place, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+    known: Counter[int] = Counter()
     for place, label, painting in paintings:
-        if len(held[place][label]) < per_artist:
+        if known[label] < per_artist * ENOUGH and len(held[place][label]) < per_artist:
             held[place][label].append(painting)
+            known[label] += 1
     have: Counter[int] = Counter()
     chosen: dict[Place, set[str]] = {}
 

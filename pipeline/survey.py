@@ -161,7 +161,7 @@ def collect(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
     if not files.sizes(files.join(folder, JOBS)):
         yield from _known(candidates, folder)
     else:
-        yield from _keep(_known(candidates, folder), folder)
+        yield from keep_rows(_known(candidates, folder), folder)
         files.remove_tree(files.join(folder, JOBS))
 
 
@@ -181,7 +181,7 @@ def _known(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
 
 def forget(paths: Collection[str], folder: str) -> None:
     """Lets files be looked at again by the next survey, whatever their size and times say."""
-    for _ in _keep((row for row in _read_rows(folder, []) if row.path not in paths), folder):
+    for _ in keep_rows((row for row in _read_rows(folder, []) if row.path not in paths), folder):
         pass
 
 
@@ -242,8 +242,8 @@ def _chain(paths: Iterable[str], notes: list[str]) -> Iterator[Row]:
             notes.append(f"{path} is damaged ({error}): the files that it lacks are looked at again")
 
 
-def _keep(rows: Iterable[Row], folder: str) -> Iterator[Row]:
-    """Passes rows on, and keeps them, once all are asked for, in place of what is kept."""
+def keep_rows(rows: Iterable[Row], folder: str) -> Iterator[Row]:
+    """Passes rows on, which come by path; once all are asked for, they are kept in place of those of before."""
     old = [name for name in files.sizes(folder) if name.endswith(ROWS)]
     series = 1 + max((int(name.partition("-")[0]) for name in old if name.partition("-")[0].isdecimal()), default=0)
     remaining = iter(rows)

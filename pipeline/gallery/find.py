@@ -108,7 +108,6 @@ class _Found(NamedTuple):
 def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: Callable[[str], str]) -> _Found:
     """Decides the layout and gives each picture its artist. Raises InputError where none has one."""
     sorted_out = sort_listing(root, found)
-    by_path = {file.path: file for file in found.files}
     pictures = sorted_out.pictures
     faults = picture_faults(found)
     others = Counter(word for path, word in sorted_out.others.items() if path != names.ARTISTS_CSV)
@@ -116,8 +115,10 @@ def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: 
         raise InputError(_nothing_found(root, others, []))
     reading = layouts.read_layout(pictures or [fault.path for fault in faults], root, asked)
     candidates, rejects, strays = [], [], []
-    for path in pictures:
-        file = by_path[path]
+    for file in _take(found.files):
+        path = file.path
+        if path in sorted_out.others:
+            continue
         if not path.startswith(reading.prefix):
             strays.append(path)
         elif artist := repair(reading.artist_of(path)):
@@ -135,6 +136,13 @@ def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: 
     _refuse_if_most_are_left_out(root, reading, len(candidates), rejects, strays)
     notes = [*reading.notes, *_notes_on_files(root, reading, pictures, strays, others, found.aliases)]
     return _Found(reading.layout, candidates, rejects, notes)
+
+
+def _take(found: list[listing.File]) -> Iterator[listing.File]:
+    """Files by path; each leaves the list, for a million of them beside as many candidates are 300 MiB."""
+    found.sort(reverse=True)
+    while found:
+        yield found.pop()
 
 
 def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str]) -> str:
@@ -209,11 +217,11 @@ def _absolute(path: str) -> str:
 def _gallery(root: str, table: Sequence[Artist], found: _Found) -> Gallery:
     """Matches names with artists.csv and adds what there is to say about it."""
     match = names.match((candidate.artist for candidate in found.candidates), table)
-    candidates = [
-        candidate if artist.name == candidate.artist else replace(candidate, artist=artist.name)
-        for candidate in found.candidates
-        for artist in [match.artists[candidate.artist]]
-    ]
+    candidates = found.candidates
+    for place, candidate in enumerate(candidates):
+        if (name := match.artists[candidate.artist].name) != candidate.artist:
+            candidates[place] = replace(candidate, artist=name)
+    candidates.sort(key=lambda candidate: candidate.path)
     rejected = names.match((reject.artist for reject in found.rejects if reject.artist), table).artists
     rejects = [
         replace(reject, artist=rejected[reject.artist].name) if reject.artist in rejected else reject
@@ -223,7 +231,7 @@ def _gallery(root: str, table: Sequence[Artist], found: _Found) -> Gallery:
     return Gallery(
         root=root,
         layout=found.layout,
-        candidates=tuple(sorted(candidates, key=lambda candidate: candidate.path)),
+        candidates=tuple(candidates),
         rejects=tuple(sorted(rejects, key=lambda reject: reject.path)),
         artists=tuple(artists),
         notes=(*found.notes, *_notes_on_artists(artists, table, match)),

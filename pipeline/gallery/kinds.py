@@ -46,6 +46,7 @@ START = 16  # bytes that `begins_as_picture` looks at
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _MAP = re.compile(r"-[0-9a-f]{8}\.png$")
 _RUN_MARKS = ({"flags.txt", "flags.json"}, {"flags.txt", "run.json"}, {"failure.json"})
+_ANY_MARK = frozenset().union(*_RUN_MARKS)
 
 
 def extension(path: str) -> str:
@@ -116,22 +117,22 @@ def _no_picture(path: str) -> str | None:
 
 def _own_files(paths: list[str]) -> Iterator[tuple[str, str]]:
     """Files that this project has written: of datasets, of runs, and maps."""
-    inside: dict[str, set[str]] = {}
+    marks: dict[str, set[str]] = {}  # folder -> what in it may tell a run's
+    maps: dict[str, bool] = {}  # folder -> whether all that lies in it are maps
     for path in paths:
         folder, _, name = path.rpartition("/")
-        inside.setdefault(folder, set()).add(name)
+        if name in _ANY_MARK:
+            marks.setdefault(folder, set()).add(name)
+        maps[folder] = maps.get(folder, bool(folder)) and bool(_MAP.search(name))
     runs = tuple(
-        f"{folder}/" if folder else ""
-        for folder, found in inside.items()
-        if any(marks <= found for marks in _RUN_MARKS)
+        f"{folder}/" if folder else "" for folder, found in marks.items() if any(mark <= found for mark in _RUN_MARKS)
     )
-    maps = {folder for folder, found in inside.items() if folder and all(_MAP.search(name) for name in found)}
     for path in paths:
         if _is_of_a_dataset(path):
             yield path, "of a dataset"
         elif runs and path.startswith(runs):
             yield path, "of a run"
-        elif path.rpartition("/")[0] in maps:
+        elif maps[path.rpartition("/")[0]]:
             yield path, "maps"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.rejects import CONFLICT, Reject
@@ -18,9 +19,21 @@ def copies_key(row: Row) -> str:
     return row.digest[:DIGITS]
 
 
-def precedence(row: Row, splits_given: bool) -> tuple[int, str]:
+class File(Protocol):
+    """A file that may be the first of its copies."""
+
+    @property
+    def path(self) -> str:
+        """Where it lies."""
+
+    @property
+    def split(self) -> str:
+        """The split that is given for it; "" where none is."""
+
+
+def precedence(file: File, splits_given: bool) -> tuple[int, str]:
     """Of copies, the least is the first: by its path, and where splits are given the one nearest to testing."""
-    return (-SPLITS.index(row.split) if splits_given else 0, row.path)
+    return (-SPLITS.index(file.split) if splits_given else 0, file.path)
 
 
 def keep_first(rows: Sequence[Row], drop: bool, splits_given: bool) -> Iterator[Kept | Reject]:

@@ -15,6 +15,21 @@ from pipeline.plan.work import Kept
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """What is held in memory of a painting that has copies: its id, and path, artist and given split of its file."""
+
+    painting_id: str
+    path: str
+    artist: str
+    split: str
+
+    @classmethod
+    def of(cls, kept: Kept) -> Member:
+        """Of a painting."""
+        return cls(kept.painting_id, kept.row.path, kept.row.artist, kept.row.split)
+
+
+@dataclass(frozen=True, slots=True)
 class Groups:
     """What is known of the paintings that have copies.
 
@@ -52,35 +67,35 @@ class Groups:
         return {artist: count - grouped[artist] + len(owned.get(artist, ())) for artist, count in totals.items()}
 
 
-def make_groups(members: Iterable[tuple[str, Kept]], splits_given: bool) -> Groups:
+def make_groups(members: Iterable[tuple[str, Member]], splits_given: bool) -> Groups:
     """Groups paintings.
 
     Args:
       members: (anything that those of one group share, painting).
       splits_given: whether paintings have the splits that they are to stay in.
     """
-    together: dict[str, list[Kept]] = {}
-    for shared, kept in members:
-        together.setdefault(shared, []).append(kept)
+    together: dict[str, list[Member]] = {}
+    for shared, member in members:
+        together.setdefault(shared, []).append(member)
     of: dict[str, str] = {}
     held: dict[str, Counter[str]] = {}
     leaks: dict[str, Reject] = {}
     for some in together.values():
-        some.sort(key=lambda kept: precedence(kept.row, splits_given))
+        some.sort(key=lambda member: precedence(member, splits_given))
         if splits_given:
             leaks.update(_leaks(some))
-        staying = [kept for kept in some if kept.painting_id not in leaks]
+        staying = [member for member in some if member.painting_id not in leaks]
         name = staying[0].painting_id
-        of.update((kept.painting_id, name) for kept in staying)
-        held[name] = Counter(kept.row.artist for kept in staying)
+        of.update((member.painting_id, name) for member in staying)
+        held[name] = Counter(member.artist for member in staying)
     return Groups(of, held, leaks)
 
 
-def _leaks(ordered: Sequence[Kept]) -> dict[str, Reject]:
+def _leaks(ordered: Sequence[Member]) -> dict[str, Reject]:
     """Of a group that splits tear apart, all that is not in its first painting's split."""
-    first = ordered[0].row
+    first = ordered[0]
     return {
-        kept.painting_id: Reject(kept.row.path, kept.row.artist, LEAK, f"of {first.path}, which is in {first.split}")
-        for kept in ordered
-        if kept.row.split != first.split
+        member.painting_id: Reject(member.path, member.artist, LEAK, f"of {first.path}, which is in {first.split}")
+        for member in ordered
+        if member.split != first.split
     }

@@ -15,7 +15,7 @@ from pipeline.dataset.rejects import Reject
 from pipeline.plan import near
 from pipeline.plan.copies import copies_key, keep_first
 from pipeline.plan.external_sort import group_by_key, sort_by_key
-from pipeline.plan.groups import Groups, make_groups
+from pipeline.plan.groups import Groups, Member, make_groups
 from pipeline.plan.order import keyed_order
 from pipeline.plan.splits import Dealer, deal_shared, dealing_order
 from pipeline.plan.work import Dedup, Kept, Plan, Work
@@ -112,7 +112,7 @@ def _find_groups(kept_path: str, rules: Rules) -> Groups:
         table = np.frombuffer(hashes, np.uint8)
         centres = near.group_near_copies(table.reshape(-1, 32), rules.near_bits)
     members = (
-        (f"near {centres[number]}" if number in centres else kept.group, kept)
+        (f"near {centres[number]}" if number in centres else kept.group, Member.of(kept))
         for number, kept in enumerate(_read(kept_path))
         if number in centres or not kept.alone
     )
