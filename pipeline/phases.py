@@ -24,6 +24,7 @@ from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures import likeness
 from pipeline.plan import local
 from pipeline.plan.order import Records, fingerprints, shard_count
+from pipeline.plan.rules import Rules
 from pipeline.plan.work import Plan
 from pipeline.shards import Target
 from pipeline.storage import files
@@ -85,7 +86,7 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     """
     found = handover.read_gallery(scratch)
     given = settings.keep_splits or found.gives_splits
-    rules = local.Rules(None if given else settings.ratios, settings.seed, settings.dedup, likeness.NEAR_COPY_BITS)
+    rules = Rules(None if given else settings.ratios, settings.seed, settings.dedup, likeness.NEAR_COPY_BITS)
     unreadable = list(found.rejects)
     rows = _sound(survey.collect(handover.read_candidates(scratch), _survey_folder(settings, found)), unreadable)
     paintings, left_out = local.make_plan(rows, {artist.name: artist for artist in found.artists}, rules, str(scratch))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,31 +16,13 @@ from pipeline.plan.copies import copies_key, keep_first
 from pipeline.plan.external_sort import group_by_key, sort_by_key
 from pipeline.plan.groups import Groups, Member, make_groups
 from pipeline.plan.order import keyed_order
-from pipeline.plan.splits import Dealer, deal_shared, dealing_order
-from pipeline.plan.work import Dedup, Kept, Plan, Work
+from pipeline.plan.rules import Dealt, Rules, Tally, deal_groups, describe_plan, place
+from pipeline.plan.splits import Dealer
+from pipeline.plan.work import Kept, Plan, Work
 from pipeline.storage import files, plain
 from pipeline.survey import Row
 
 KEPT_FILE = "kept.jsonl"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How paintings are dealt.
-
-    Attributes:
-      ratios: shares of SPLITS, summing to 1; a share may be 0. None: each row has the split it is given, and of copies
-        in several, those in the split nearest to testing are kept.
-      seed: of splits, crop places and orders.
-      dedup: "near" groups near copies and drops exact ones, "exact" drops exact ones, "off" keeps every file.
-        Exact copies are never spread over splits.
-      near_bits: perceptual hashes at most so many bits apart are near copies.
-    """
-
-    ratios: tuple[float, ...] | None
-    seed: int
-    dedup: Dedup
-    near_bits: int
 
 
 def make_plan(
@@ -64,28 +45,16 @@ def make_plan(
     groups = _find_groups(kept_path, rules)
     rejects += groups.leaks.values()
     totals = Counter(kept.row.artist for kept in _staying(kept_path, groups))
-    labels = {name: label for label, name in enumerate(sorted(totals))}
-    counts = {split: [0] * len(labels) for split in SPLITS}
+    dealt = deal_groups(groups, totals, rules)
+    tally = Tally({split: [0] * len(dealt.labels) for split in SPLITS})
     parts = {split: files.join(folder, f"works-{split}.jsonl") for split in SPLITS}
-    copies = 0
     with ExitStack() as stack:
         out = {split: stack.enter_context(files.stream(Path(part))) for split, part in parts.items()}
-        for work in _deal(kept_path, groups, totals, labels, rules, folder):
+        for work in _place(_staying(kept_path, groups), dealt, rules, folder):
             out[work.split].write(plain.to_json(work) + b"\n")
-            counts[work.split][work.label] += 1
-            copies += len(work.copies)
-    near_sizes = [size for artists in groups.held.values() if (size := artists.total()) > 1]
-    plan = Plan(
-        artists=tuple(artists.get(name, Artist(name)) for name in labels),
-        seed=rules.seed,
-        counts={split: tuple(some) for split, some in counts.items()},
-        copies=copies,
-        near_paintings=sum(near_sizes),
-        near_groups=len(near_sizes),
-        conflicts=len(rejects),
-        parts={split: (part,) for split, part in parts.items()},
-    )
-    return plan, rejects
+            tally.add(work)
+    by_split = {split: (part,) for split, part in parts.items()}
+    return describe_plan(tally, by_split, groups, artists, dealt, rules.seed, len(rejects)), rejects
 
 
 def _keep(rows: Iterable[Row], rules: Rules, folder: str, rejects: list[Reject]) -> Iterator[Kept]:
@@ -123,51 +92,22 @@ def _staying(kept_path: str, groups: Groups) -> Iterator[Kept]:
     return (kept for kept in _read(kept_path) if kept.painting_id not in groups.leaks)
 
 
-def _deal(
-    kept_path: str, groups: Groups, totals: Mapping[str, int], labels: Mapping[str, int], rules: Rules, folder: str
-) -> Iterator[Work]:
+def _place(paintings: Iterable[Kept], dealt: Dealt, rules: Rules, folder: str) -> Iterator[Work]:
     """Gives each painting its split, in the order in which paintings lie on shards.
 
     Which is the order, too, in which an artist's single paintings are dealt: one sort serves both.
     """
-    dealt: dict[str, str] = {}
-    dealers: dict[str, Dealer] = {}
-    if rules.ratios is not None:
-        own = groups.own(totals)
-        owned = groups.owned()
-        dealt, quotas = deal_shared(groups.shared, totals, own, rules.ratios, rules.seed)
-        dealers = {artist: Dealer(quota, rules.ratios) for artist, quota in quotas.items()}
-        for artist, some in owned.items():
-            for name, size in sorted(some, key=lambda pair: dealing_order(pair[0], pair[1], rules.seed)):
-                dealt[name] = dealers[artist].deal(size)
+    dealers = {artist: Dealer(quota, rules.ratios or ()) for artist, quota in dealt.quotas.items()}
 
     def order(kept: Kept) -> str:
         return keyed_order(rules.seed, kept.painting_id).hex()
 
-    for _, kept in sort_by_key(_staying(kept_path, groups), Kept, order, folder):
-        group = groups.of.get(kept.painting_id)
+    for _, kept in sort_by_key(paintings, Kept, order, folder):
+        group = dealt.groups.get(kept.painting_id)
         if rules.ratios is None:
             split = kept.row.split
         elif group is None:
             split = dealers[kept.row.artist].deal(1)
         else:
-            split = dealt[group]
-        yield _work(kept, group, labels[kept.row.artist], split)
-
-
-def _work(kept: Kept, group: str | None, label: int, split: str) -> Work:
-    row = kept.row
-    return Work(
-        painting_id=kept.painting_id,
-        path=row.path,
-        artist=row.artist,
-        label=label,
-        split=split,
-        digest=row.digest,
-        group=group or kept.group,
-        copies=kept.copies,
-        width=row.width,
-        height=row.height,
-        bytes=row.bytes,
-        photograph=row.photograph,
-    )
+            split = dealt.splits[group]
+        yield place(kept, dealt, split)

@@ -21,12 +21,14 @@ class Quota:
     Attributes:
       missing: how many more paintings each split should get.
       empty: indices of the splits that have none of the artist's yet, and should.
-      groups: how many groups are the artist's alone.
+      groups: how many groups there are that are the artist's alone.
+      spread: whether these were enough, at first, for one in each split.
     """
 
     missing: tuple[float, ...]
     empty: tuple[int, ...]
     groups: int
+    spread: bool
 
 
 def quotas(paintings: int, ratios: Sequence[float]) -> list[int]:
@@ -76,7 +78,13 @@ def deal_shared(
             empty[artist].discard(split)
         dealt[group] = SPLITS[split]
     return dealt, {
-        artist: Quota(tuple(missing[artist]), tuple(sorted(empty[artist])), own.get(artist, 0)) for artist in totals
+        artist: Quota(
+            missing=tuple(missing[artist]),
+            empty=tuple(sorted(empty[artist])),
+            groups=own[artist],
+            spread=own[artist] >= len(_usable(ratios)),
+        )
+        for artist in totals
     }
 
 
@@ -90,8 +98,13 @@ class Dealer:
     def __init__(self, quota: Quota, ratios: Sequence[float]) -> None:
         """`quota`: what is left to deal of the artist; `ratios`: shares of SPLITS."""
         self._ratios, self._usable = ratios, _usable(ratios)
-        self._missing, self._empty, self._left = list(quota.missing), set(quota.empty), quota.groups
-        self._spread = quota.groups >= len(self._usable)
+        self._missing, self._empty = list(quota.missing), set(quota.empty)
+        self._left, self._spread = quota.groups, quota.spread
+
+    @property
+    def left(self) -> Quota:
+        """What is still to be dealt."""
+        return Quota(tuple(self._missing), tuple(sorted(self._empty)), self._left, self._spread)
 
     def deal(self, size: int) -> str:
         """The split of the next group, which holds so many paintings."""

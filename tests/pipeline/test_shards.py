@@ -15,8 +15,9 @@ from pipeline.dataset.schemes import Crops, Reshape, Scheme
 from pipeline.errors import StorageError
 from pipeline.pictures.crops import cut
 from pipeline.pictures.decode import decode
-from pipeline.plan.local import Rules, make_plan
+from pipeline.plan.local import make_plan
 from pipeline.plan.order import Records, fingerprints, shard_count
+from pipeline.plan.rules import Rules
 from pipeline.plan.work import Plan, Work
 from pipeline.shards import Target
 from pipeline.storage import files

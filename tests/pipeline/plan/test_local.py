@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import CONFLICT, Reject
 from pipeline.plan import external_sort
-from pipeline.plan.local import Rules, make_plan
+from pipeline.plan.local import make_plan
+from pipeline.plan.rules import Rules
 from pipeline.plan.splits import quotas
 from pipeline.plan.work import Plan, Work
 from pipeline.survey import Row
