@@ -115,7 +115,7 @@ def perform(part: str, folder: Path, settings: flags.Settings) -> None:
         found = phases.lay_out_survey(settings, str(folder / "art"), scratch)
         assert found.files > found.known > 0.9 * found.files
     elif part == "plan":
-        planned = phases.make_plan(settings, scratch)
+        planned = phases.make_plan(settings, scratch, 0)
         print(f"{planned.paintings:,} paintings, {planned.shards:,} shards, {len(planned.jobs):,} jobs")
     else:
         phases.describe(settings, scratch)

@@ -64,7 +64,7 @@ def build(settings: Settings) -> list[Contract]:
                 for note in found.notes:
                     say(f"note: {note}")
                 _perform("survey", phases.SURVEY, found.jobs, runner, found.files, found.known)
-                planned = apart(phases.make_plan, settings, scratch)
+                planned = apart(phases.make_plan, settings, scratch, found.files)
                 if settings.dry_run:
                     say(planned.dry_run)
                     return []
@@ -80,9 +80,9 @@ def build(settings: Settings) -> list[Contract]:
                 if not changed:
                     break
                 say(f"note: files that have changed since they were looked at: {changed:,}; the build starts again")
+        contracts, built = apart(phases.describe, settings, scratch)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
-        contracts, built = apart(phases.describe, settings, scratch)
         folders = [files.join(settings.output_dir, contract.scheme.name, VERSION) for contract in contracts]
         with Apart() as librarian:
             catalogued = librarian.start(seal.write_metadata, folders, contracts)  # imports TFDS for half a second

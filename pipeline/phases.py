@@ -22,19 +22,21 @@ from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures import likeness
-from pipeline.plan import local
+from pipeline.plan import local, on_beam
 from pipeline.plan.order import Records, fingerprints, shard_count
 from pipeline.plan.rules import Rules
 from pipeline.plan.work import Plan
 from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.survey import Row
+from pipeline.workers.beam import is_local
 from pipeline.workers.jobs import write_jobs
 from pipeline.workers.step import Step
 
 RAW_UP_TO = 256  # pixels a side; measured, see docs/BENCHMARKS.md
 PNG_SHARE = 0.75  # of raw, for a guess at shard sizes before there is a record
 JPEG_SHARE = 0.25
+PLANNED_ON_RUNNER = 1_000_000  # files; below, this machine has planned before a cluster has started
 SURVEY = Step(survey.survey_batch)
 WRITE = Step(shards.write_lot, shards.finish_lot)
 
@@ -77,8 +79,10 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     return Found((*found.notes, *todo.notes), todo.jobs, len(found.candidates), todo.known)
 
 
-def make_plan(settings: Settings, scratch: Path) -> Planned:
+def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
     """Plans the datasets from the rows of the survey, takes their folders, and lays out the shards that are missing.
+
+    So many files are planned with on this machine, or by the workers of another runner where they are very many.
 
     Raises:
       InputError: too many files cannot be read, or nothing is left to build from.
@@ -89,7 +93,12 @@ def make_plan(settings: Settings, scratch: Path) -> Planned:
     rules = Rules(None if given else settings.ratios, settings.seed, settings.dedup, likeness.NEAR_COPY_BITS)
     unreadable = list(found.rejects)
     rows = _sound(survey.collect(handover.read_candidates(scratch), _survey_folder(settings, found)), unreadable)
-    paintings, left_out = local.make_plan(rows, {artist.name: artist for artist in found.artists}, rules, str(scratch))
+    artists = {artist.name: artist for artist in found.artists}
+    if count >= PLANNED_ON_RUNNER and not is_local(settings.beam):
+        folder = files.join(jobs_folder(settings), "plan")
+        paintings, left_out = on_beam.make_plan(rows, artists, rules, folder, settings.beam)
+    else:
+        paintings, left_out = local.make_plan(rows, artists, rules, str(scratch))
     rejects = [*unreadable, *left_out]
     sound = paintings.paintings() + paintings.copies
     _check_rejects(settings, found, unreadable, sound + len(left_out))
@@ -174,7 +183,7 @@ def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target]
 
 
 def jobs_folder(settings: Settings) -> str:
-    """Where the jobs of the writing phase lie."""
+    """Where the jobs of the writing phase lie, and a plan that workers have made."""
     return files.join(settings.output_dir, ".jobs")
 
 

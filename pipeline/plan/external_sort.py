@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import IO, TypeVar
 
+from pipeline.errors import StorageError
 from pipeline.storage import plain
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ def sort_by_key(values: Iterable[T], kind: type[T], key: Callable[[T], str], fol
       kind: their dataclass.
       key: of a value.
       folder: on this machine's disk.
+
+    Raises:
+      StorageError: there is no room in the folder.
     """
     keyed = ((key(value), value) for value in values)
     runs: list[IO[bytes]] = []
@@ -48,9 +52,15 @@ def group_by_key(values: Iterable[T], kind: type[T], key: Callable[[T], str], fo
 
 
 def _spill(run: Iterable[tuple[str, bytes]], folder: str) -> IO[bytes]:
-    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # it is read later, and closed when nobody holds it
-    file.writelines(key.encode() + b"\t" + content + b"\n" for key, content in run)
-    file.seek(0)
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # it is read later, and closed when nobody holds it
+        file.writelines(key.encode() + b"\t" + content + b"\n" for key, content in run)
+        file.seek(0)
+    except OSError as error:
+        raise StorageError(
+            f"Paintings cannot be sorted in {folder} ({error.strerror}): that takes 3 KB of its disk for each. Set "
+            "TMPDIR to a folder that has room, and run the same command again."
+        ) from error
     return file
 
 

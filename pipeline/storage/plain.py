@@ -101,6 +101,9 @@ def _reader(kind: Any, named: Named) -> _Reader:
         return functools.partial(_either, [_reader(each, named) for each in arguments])
     if origin is tuple and arguments[1:] == (...,):
         return functools.partial(_many, _reader(arguments[0], named))
+    if origin is list:
+        item = _reader(arguments[0], named)
+        return lambda value: list(_many(item, value))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return functools.partial(_mapping, _reader(arguments[1], named))
     if kind in _WORDS:

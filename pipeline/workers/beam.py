@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,5 +138,26 @@ def _execute(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -
     _ = pipeline | beam.Create(list(jobs), reshuffle=True) | beam.Map(function, argument)
     result = pipeline.run()
     state = result.wait_until_finish()
+    if state not in (None, "DONE"):
+        raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")
+
+
+def run_pipeline(build: Callable[[Any], None], beam_flags: Sequence[str]) -> None:
+    """Runs to its end what `build` adds to a pipeline, on the runner that the flags name.
+
+    Raises:
+      MorelliError: a sentence about the runner.
+    """
+    beam = import_beam()
+    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+    options = PipelineOptions(list(beam_flags))
+    runner = options.view_as(StandardOptions).runner
+    pipeline = beam.Pipeline(runner=runner or import_runner()(), options=options)
+    build(pipeline)
+    try:
+        state = pipeline.run().wait_until_finish()
+    except Exception as error:  # every runner has its own
+        raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from error
     if state not in (None, "DONE"):
         raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")
