@@ -52,9 +52,10 @@ EXTRAS = {
         "webdataset>=0.2.111",  # img2dataset has it below 0.3
     ],
     "download": ["kagglehub>=1.0"],
+    "scale": ["faiss-cpu>=1.9,<2"],  # near copies among more than 100,000 paintings
     "cloud-tests": ["moto[s3,server]>=5.1,<6"],
     "dev": [
-        "morelli[formats,cloud-tests]",
+        "morelli[formats,cloud-tests,scale]",
         "hypothesis>=6.100",
         "imagehash>=4.3.2,<5",
         "import-linter>=2.3,<3",

@@ -9,6 +9,7 @@ gallery besides is the workers' work, which `benchmarks.build` measures. Near co
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import math
 import os
@@ -71,7 +72,15 @@ def rows(candidates: tuple[Candidate, ...]) -> Iterator[Row]:
         else:
             digest, bits = rng.bytes(32), rng.bytes(32)
         width, height = (int(side) for side in rng.integers(300, 4000, 2))
-        yield Row(**plain.dump(candidate), digest=digest.hex(), hash=bits.hex(), width=width, height=height)
+        yield Row(
+            **plain.dump(candidate),
+            digest=digest.hex(),
+            hash=bits.hex(),
+            inner=rng.bytes(32).hex(),
+            look=base64.b64encode(rng.bytes(144)).decode(),
+            width=width,
+            height=height,
+        )
 
 
 def settings_of(folder: Path, dedup: str) -> flags.Settings:

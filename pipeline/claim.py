@@ -65,6 +65,8 @@ def _is_ours(target: Target, about: Mapping[str, Any], overwrite: bool) -> bool:
                 for key, value in about.items()
                 if key not in ("command", "versions") and other["about"].get(key) != value
             ]
+            if other["format"] != FORMAT:
+                changed.insert(0, f"its format was {other['format']}, now {FORMAT}")
             if not overwrite:
                 raise DatasetError(
                     f"{target.folder} holds another build ({'; '.join(changed) or 'the paintings have changed'}). "

@@ -21,11 +21,9 @@ from pipeline.dataset.schemes import Scheme
 from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
-from pipeline.pictures import likeness
-from pipeline.plan import local, on_beam
+from pipeline.plan import local, near, on_beam
 from pipeline.plan.order import Records, fingerprints, shard_count
-from pipeline.plan.rules import Rules
-from pipeline.plan.work import Plan
+from pipeline.plan.work import Plan, Rules
 from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.survey import Row
@@ -76,7 +74,10 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
         _check_given(found)
     handover.write_gallery(scratch, found)
     todo = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
-    return Found((*found.notes, *todo.notes), todo.jobs, len(found.candidates), todo.known)
+    notes = [*found.notes, *todo.notes]
+    if settings.dedup == "near" and (slow := near.warn_of_slow_search(len(found.candidates))):
+        notes.append(slow)
+    return Found(tuple(notes), todo.jobs, len(found.candidates), todo.known)
 
 
 def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
@@ -90,7 +91,7 @@ def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
     """
     found = handover.read_gallery(scratch)
     given = settings.keep_splits or found.gives_splits
-    rules = Rules(None if given else settings.ratios, settings.seed, settings.dedup, likeness.NEAR_COPY_BITS)
+    rules = Rules(None if given else settings.ratios, settings.seed, settings.dedup)
     unreadable = list(found.rejects)
     rows = _sound(survey.collect(handover.read_candidates(scratch), _survey_folder(settings, found)), unreadable)
     artists = {artist.name: artist for artist in found.artists}

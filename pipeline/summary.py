@@ -44,6 +44,12 @@ def _copies(plan: Plan) -> str:
     return (
         f"{plan.copies:,} exact copies left out; "
         f"{plan.near_paintings:,} near copies in {plan.near_groups:,} groups, each in one split"
+        + (
+            f"; {plan.cut_links:,} pairs are alike and in two groups, lest these chain, and perhaps in two splits: "
+            f"{' and '.join(plan.cut_first)} first"
+            if plan.cut_links
+            else ""
+        )
     )
 
 

@@ -25,7 +25,7 @@ from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
 from pipeline.workers.jobs import ENDING, parse_name, read_job, write_jobs
 
-FORMAT = 6  # of the rows that are kept
+FORMAT = 7  # of the rows that are kept
 LEAST, MOST = 32, 1024  # files a job looks at
 SHARES = 512  # jobs that a gallery is cut into, if these are neither too small nor too large
 PART = 10_000  # rows in a file of those that are kept
@@ -40,7 +40,7 @@ class Row:
     Attributes:
       path, artist, bytes, modified, changed, split: of its gallery.Candidate.
       digest: hex SHA-256 of the file's bytes; "" for a reject that could not be read.
-      hash: hex perceptual hash; "" for a reject.
+      hash, inner, look: of its pictures.likeness.Likeness; "" for a reject.
       width, height: of the upright picture, in pixels; 0 for a reject.
       reason, detail: why it was rejected; "" for a painting.
       photograph: what the file tells of itself.
@@ -54,6 +54,8 @@ class Row:
     split: str = ""
     digest: str = ""
     hash: str = ""
+    inner: str = ""
+    look: str = ""
     width: int = 0
     height: int = 0
     reason: str = ""
@@ -84,7 +86,7 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     try:
         with guard.watching(candidate.path):
             painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
-            hashed = likeness.perceptual_hash(painting.image)
+            alike = likeness.likeness(painting.image)
             facts = photograph.look(data, painting.pixels)
     except ImageError as error:
         return replace(row, reason=error.reason, detail=error.detail)
@@ -92,7 +94,7 @@ def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
         return replace(row, reason=OUT_OF_MEMORY, detail="looking at it asked for more memory than there is")
     except Exception as error:  # of one picture, in whatever library: it must not be the end of all others
         return replace(row, reason=DAMAGED, detail=f"{type(error).__name__}: {error}")
-    return replace(row, hash=hashed, width=painting.width, height=painting.height, photograph=facts)
+    return replace(row, **plain.dump(alike), width=painting.width, height=painting.height, photograph=facts)
 
 
 def survey_batch(job: str) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _fingerprint(contract: Contract, paintings: Sequence[dict[str, Any]]) -> str
     for row in paintings:
         works[row["split"]].append(_Placed(row["painting_id"], row["label"]))
     shards = {split: len(some) for split, some in contract.splits.items()}
-    records = Records(contract.scheme, contract.encoding, contract.seed, contract.labels, shards)
+    records = Records(contract.scheme, contract.encoding, contract.seed, contract.labels, shards, contract.format)
     return fingerprints([records], works)[0]
 
 

@@ -17,7 +17,8 @@ from pipeline.errors import DatasetError
 from pipeline.storage import plain
 
 VERSION = "1.0.0"
-FORMAT = 1  # of morelli.json
+FORMAT = 2  # of morelli.json; from 1 it differs in how near copies were grouped when it was built
+READABLE = (1, FORMAT)
 CONTRACT_FILE = "morelli.json"
 CARD_FILE = "card.html"
 SPLITS = ("train", "validation", "test")
@@ -62,6 +63,7 @@ class Contract:
         hold the same records in the same order.
       seed: of splits, crop places and record order.
       build: how it was built (flags, versions, counts); for people, not part of the fingerprint.
+      format: of morelli.json.
     """
 
     scheme: Scheme
@@ -71,6 +73,7 @@ class Contract:
     fingerprint: str
     seed: int
     build: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -90,7 +93,7 @@ class Contract:
     def to_json(self) -> str:
         """The text of `morelli.json`."""
         content = _File(
-            FORMAT,
+            self.format,
             self.fingerprint,
             self.scheme,
             self.encoding,
@@ -111,9 +114,10 @@ class Contract:
         """
         try:
             content = plain.parse(text)
-            if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+            if isinstance(content, dict) and content.get("format", FORMAT) not in READABLE:
                 raise DatasetError(
-                    f"{where} has format {content['format']}; this version reads format {FORMAT}. "
+                    f"{where} has format {content['format']}; this version reads formats "
+                    f"{' and '.join(map(str, READABLE))}. "
                     "Build the dataset again."
                 )
             file = plain.load(_File, content, BY_NAME)
@@ -128,6 +132,7 @@ class Contract:
             fingerprint=file.fingerprint,
             seed=file.seed,
             build=file.build,
+            format=file.format,
         )
 
 

@@ -6,12 +6,19 @@ Paintings that have copies are few beside all others. These few are looked at to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
 
 from pipeline.dataset.rejects import LEAK, Reject
+from pipeline.pictures.likeness import HASH_BYTES, read_look
+from pipeline.plan import near
 from pipeline.plan.copies import precedence
-from pipeline.plan.work import Kept
+from pipeline.plan.work import Kept, Rules
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +44,13 @@ class Groups:
       of: painting_id -> its group; of a painting that has no copies there is nothing.
       held: group -> how many paintings of each artist it holds.
       leaks: painting_id -> why it is left out: a split is given for it, and another for the first of its copies.
+      cut: paths of near copies that are in two groups, since one group would have chained them to others.
     """
 
     of: Mapping[str, str]
     held: Mapping[str, Counter[str]]
     leaks: Mapping[str, Reject]
+    cut: tuple[tuple[str, str], ...] = ()
 
     @property
     def shared(self) -> dict[str, Counter[str]]:
@@ -65,6 +74,36 @@ class Groups:
         grouped = Counter(artist for held in self.held.values() for artist in held.elements())
         owned = self.owned()
         return {artist: count - grouped[artist] + len(owned.get(artist, ())) for artist, count in totals.items()}
+
+
+def find_groups(hashes: np.ndarray, read: Callable[[], Iterator[Kept]], rules: Rules) -> Groups:
+    """Finds near copies, and groups them with exact ones.
+
+    Args:
+      hashes: uint8[n, 2 * HASH_BYTES]: of each painting, its hash and that of its inner part.
+      read: gives the n paintings; it is called a few times.
+      rules: how paintings are dealt.
+    """
+    compared = hashes if rules.dedup == "near" else hashes[:0]
+    whole, inner = compared[:, :HASH_BYTES], compared[:, HASH_BYTES:]
+    candidates = list(near.find_candidates(whole, inner))
+    doubtful = {row for pair in candidates if pair.doubtful for row in (pair.one, pair.other)}
+    looks = _pick(read, doubtful, lambda kept: read_look(kept.row.look))
+    centres, cut = near.star_groups(near.confirm(candidates, looks))
+    centres = near.add_same(centres, whole)
+    paths = _pick(read, {row for link in cut for row in (link.one, link.other)}, lambda kept: kept.row.path)
+    members = (
+        (f"near {centres[row]}" if row in centres else kept.group, Member.of(kept))
+        for row, kept in enumerate(read() if centres or rules.dedup == "off" else ())
+        if row in centres or not kept.alone
+    )
+    groups = make_groups(members, rules.ratios is None)
+    return replace(groups, cut=tuple((paths[link.one], paths[link.other]) for link in cut))
+
+
+def _pick(read: Callable[[], Iterator[Kept]], rows: Set[int], take: Callable[[Kept], T]) -> dict[int, T]:
+    """What is taken of some of the paintings, by row."""
+    return {row: take(kept) for row, kept in enumerate(read()) if row in rows} if rows else {}
 
 
 def make_groups(members: Iterable[tuple[str, Member]], splits_given: bool) -> Groups:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -11,14 +12,14 @@ import numpy as np
 
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import Reject
-from pipeline.plan import near
+from pipeline.pictures.likeness import HASH_BYTES
 from pipeline.plan.copies import copies_key, keep_first
+from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
 from pipeline.plan.external_sort import group_by_key, sort_by_key
-from pipeline.plan.groups import Groups, Member, make_groups
+from pipeline.plan.groups import Groups, find_groups
 from pipeline.plan.order import keyed_order
-from pipeline.plan.rules import Dealt, Rules, Tally, deal_groups, describe_plan, place
 from pipeline.plan.splits import Dealer
-from pipeline.plan.work import Kept, Plan, Work
+from pipeline.plan.work import Kept, Plan, Rules, Work
 from pipeline.storage import files, plain
 from pipeline.survey import Row
 
@@ -41,55 +42,37 @@ def make_plan(
     """
     rejects: list[Reject] = []
     kept_path = files.join(folder, KEPT_FILE)
-    plain.write_lines(kept_path, _keep(rows, rules, folder, rejects))
-    groups = _find_groups(kept_path, rules)
+    hashes = bytearray()  # 64 bytes for each painting: all that is held of all
+    plain.write_lines(kept_path, _keep(rows, rules, folder, rejects, hashes))
+    read = functools.partial(plain.read_lines, kept_path, Kept)
+    groups = find_groups(np.frombuffer(hashes, np.uint8).reshape(-1, 2 * HASH_BYTES), read, rules)
     rejects += groups.leaks.values()
-    totals = Counter(kept.row.artist for kept in _staying(kept_path, groups))
+    totals = Counter(kept.row.artist for kept in _staying(read(), groups))
     dealt = deal_groups(groups, totals, rules)
     tally = Tally({split: [0] * len(dealt.labels) for split in SPLITS})
     parts = {split: files.join(folder, f"works-{split}.jsonl") for split in SPLITS}
     with ExitStack() as stack:
         out = {split: stack.enter_context(files.stream(Path(part))) for split, part in parts.items()}
-        for work in _place(_staying(kept_path, groups), dealt, rules, folder):
+        for work in _place(_staying(read(), groups), dealt, rules, folder):
             out[work.split].write(plain.to_json(work) + b"\n")
             tally.add(work)
     by_split = {split: (part,) for split, part in parts.items()}
     return describe_plan(tally, by_split, groups, artists, dealt, rules.seed, len(rejects)), rejects
 
 
-def _keep(rows: Iterable[Row], rules: Rules, folder: str, rejects: list[Reject]) -> Iterator[Kept]:
-    """The first of exact copies; what is nobody's goes to `rejects`."""
+def _keep(rows: Iterable[Row], rules: Rules, folder: str, rejects: list[Reject], hashes: bytearray) -> Iterator[Kept]:
+    """The first of exact copies, whose hashes go to `hashes`; what is nobody's goes to `rejects`."""
     for same in group_by_key(rows, Row, copies_key, folder):
         for decided in keep_first(same, rules.dedup != "off", rules.ratios is None):
             if isinstance(decided, Kept):
+                hashes += bytes.fromhex(decided.row.hash + decided.row.inner)
                 yield decided
             else:
                 rejects.append(decided)
 
 
-def _read(kept_path: str) -> Iterator[Kept]:
-    return plain.read_lines(kept_path, Kept)
-
-
-def _find_groups(kept_path: str, rules: Rules) -> Groups:
-    """Compares all with all, in 32 bytes for each painting."""
-    centres: Mapping[int, int] = {}
-    if rules.dedup == "near":
-        hashes = bytearray()
-        for kept in _read(kept_path):
-            hashes += bytes.fromhex(kept.row.hash)
-        table = np.frombuffer(hashes, np.uint8)
-        centres = near.group_near_copies(table.reshape(-1, 32), rules.near_bits)
-    members = (
-        (f"near {centres[number]}" if number in centres else kept.group, Member.of(kept))
-        for number, kept in enumerate(_read(kept_path))
-        if number in centres or not kept.alone
-    )
-    return make_groups(members, rules.ratios is None)
-
-
-def _staying(kept_path: str, groups: Groups) -> Iterator[Kept]:
-    return (kept for kept in _read(kept_path) if kept.painting_id not in groups.leaks)
+def _staying(paintings: Iterable[Kept], groups: Groups) -> Iterator[Kept]:
+    return (kept for kept in paintings if kept.painting_id not in groups.leaks)
 
 
 def _place(paintings: Iterable[Kept], dealt: Dealt, rules: Rules, folder: str) -> Iterator[Work]:

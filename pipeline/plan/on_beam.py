@@ -20,13 +20,13 @@ import numpy as np
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import Reject
 from pipeline.errors import MorelliError
-from pipeline.plan import near
+from pipeline.pictures.likeness import HASH_BYTES
 from pipeline.plan.copies import copies_key, keep_first
-from pipeline.plan.groups import Groups, Member, make_groups
+from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
+from pipeline.plan.groups import find_groups
 from pipeline.plan.order import keyed_order
-from pipeline.plan.rules import Dealt, Rules, Tally, deal_groups, describe_plan, place
 from pipeline.plan.splits import Dealer
-from pipeline.plan.work import Kept, Plan, Work
+from pipeline.plan.work import Kept, Plan, Rules, Work
 from pipeline.storage import files, plain
 from pipeline.survey import Row
 from pipeline.workers.beam import import_beam, run_pipeline
@@ -62,7 +62,11 @@ def make_plan(
         if (name := f"{part:05d}-{_REJECTS}") in there
         for reject in plain.read_lines(files.join(folder, name), Reject)
     ]
-    groups = _find_groups(rules, folder, [part for part in range(parts) if f"{part:05d}-{_KEPT}" in there])
+    hashes = b"".join(
+        files.read(files.join(folder, name)) for part in range(parts) if (name := f"{part:05d}-{_HASHES}") in there
+    )
+    read = functools.partial(_read_all, folder, parts)
+    groups = find_groups(np.frombuffer(hashes, np.uint8).reshape(-1, 2 * HASH_BYTES), read, rules)
     rejects += groups.leaks.values()
     staying = totals - Counter(leak.artist for leak in groups.leaks.values())
     dealt = deal_groups(groups, staying, rules)
@@ -132,33 +136,10 @@ def _keep_part(lines: tuple[int, Iterable[bytes]], rules: Rules, folder: str) ->
     kept = [each for each in decided if isinstance(each, Kept)]
     stem = files.join(folder, f"{part:05d}-")
     plain.write_lines(stem + _REJECTS, (each for each in decided if isinstance(each, Reject)))
-    files.write(stem + _HASHES, [bytes.fromhex(each.row.hash) for each in kept])
+    files.write(stem + _HASHES, [bytes.fromhex(each.row.hash + each.row.inner) for each in kept])
     plain.write_lines(stem + _KEPT, kept)
     tally = {"rows": len(rows), "kept": Counter(each.row.artist for each in kept)}
     files.write(stem + _ARTISTS, [json.dumps(tally).encode()])
-
-
-# --- Groups of copies ------------------------------------------------------------------------------------------------
-
-
-def _find_groups(rules: Rules, folder: str, parts: Sequence[int]) -> Groups:
-    """Compares all with all, and reads again only files that hold paintings with copies."""
-    centres: Mapping[int, int] = {}
-    if rules.dedup == "near":
-        hashes = b"".join(files.read(files.join(folder, f"{part:05d}-{_HASHES}")) for part in parts)
-        centres = near.group_near_copies(np.frombuffer(hashes, np.uint8).reshape(-1, 32), rules.near_bits)
-    return make_groups(_members(rules, folder, parts, centres), rules.ratios is None)
-
-
-def _members(
-    rules: Rules, folder: str, parts: Sequence[int], centres: Mapping[int, int]
-) -> Iterator[tuple[str, Member]]:
-    if rules.dedup == "exact":
-        return
-    paintings = itertools.chain.from_iterable(_read_kept(folder, part) for part in parts)
-    for number, kept in enumerate(paintings):
-        if number in centres or not kept.alone:
-            yield f"near {centres[number]}" if number in centres else kept.group, Member.of(kept)
 
 
 # --- Places ----------------------------------------------------------------------------------------------------------
@@ -255,6 +236,10 @@ def _collect(folder: str, parts: int, dealt: Dealt) -> tuple[Tally, dict[str, li
 def _read_kept(folder: str, part: int) -> Iterator[Kept]:
     with suppress(FileNotFoundError):  # a part to which no painting belongs
         yield from plain.read_lines(files.join(folder, f"{part:05d}-{_KEPT}"), Kept)
+
+
+def _read_all(folder: str, parts: int) -> Iterator[Kept]:
+    return itertools.chain.from_iterable(_read_kept(folder, part) for part in range(parts))
 
 
 def _read_dealt(folder: str) -> Dealt:

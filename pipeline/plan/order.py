@@ -50,13 +50,14 @@ class Placed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What beside paintings decides a dataset's records: scheme, encoding, seed, labels, and shards by split."""
+    """What beside paintings decides a dataset's records; `shards`: how many each split has."""
 
     scheme: Scheme
     encoding: Encoding
     seed: int
     labels: tuple[str, ...]
     shards: Mapping[str, int]
+    format: int = FORMAT
 
 
 def fingerprints(datasets: Sequence[Records], works: Mapping[str, Iterable[Placed]]) -> list[str]:
@@ -84,7 +85,7 @@ def fingerprints(datasets: Sequence[Records], works: Mapping[str, Iterable[Place
 def _head(dataset: Records) -> bytes:
     """JSON up to where the paintings come, which are last by the alphabet."""
     content = {
-        "format": FORMAT,
+        "format": dataset.format,
         "scheme": dataset.scheme.name,
         "encoding": dataset.encoding,
         "seed": dataset.seed,

@@ -1,4 +1,4 @@
-"""What is planned: a painting kept, a painting in its place, and the plan, whose paintings lie in files."""
+"""What is planned, and by which rules: a painting kept, one in its place, and the plan of all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,23 @@ from pipeline.storage import plain
 from pipeline.survey import Row
 
 Dedup = Literal["near", "exact", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a user wants paintings to be dealt.
+
+    Attributes:
+      ratios: shares of SPLITS, summing to 1; a share may be 0. None: each row has the split it is given, and of copies
+        in several, those in the split nearest to testing are kept.
+      seed: of splits, crop places and orders.
+      dedup: "near" groups near copies and drops exact ones, "exact" drops exact ones, "off" keeps every file.
+        Exact copies are never spread over splits.
+    """
+
+    ratios: tuple[float, ...] | None
+    seed: int
+    dedup: Dedup
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +88,8 @@ class Plan:
       counts: split -> how many paintings of each label it has.
       copies: how many exact copies are left out.
       near_paintings, near_groups: paintings that have near copies, and the groups that these make.
+      cut_links: pairs of near copies that are in two groups, lest groups chain.
+      cut_first: the paths of one such pair; none where there is no such pair.
       conflicts: how many files the plan leaves out.
       parts: split -> files of its paintings, in the order in which they lie on shards.
     """
@@ -81,6 +100,8 @@ class Plan:
     copies: int
     near_paintings: int
     near_groups: int
+    cut_links: int
+    cut_first: tuple[str, ...]
     conflicts: int
     parts: Mapping[str, tuple[str, ...]]
 

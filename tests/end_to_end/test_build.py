@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -18,10 +20,20 @@ from pipeline.atelier import defects
 from pipeline.dataset.contract import SPLITS
 from pipeline.dataset.dataset import Dataset
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
+from pipeline.plan.order import Records, fingerprints
 from pipeline.verify import verify
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
 from trainer.data.parse import parse_batch
+
+
+class Placed(NamedTuple):
+    """A row of the table of paintings."""
+
+    painting_id: str
+    label: int
+    split: str
+
 
 CROPS, RESHAPED = "crop64x4/1.0.0", "reshape48/1.0.0"
 
@@ -69,6 +81,23 @@ def test_each_defect_of_a_real_folder_is_dealt_with(name, gallery, paintings, re
 @pytest.mark.parametrize("dataset", [CROPS, RESHAPED])
 def test_verify_finds_a_built_dataset_sound(built, dataset):
     assert list(verify(Dataset.open(built / dataset))) == []
+
+
+def test_a_dataset_of_the_format_before_is_sound_and_no_build_resumes_it(gallery, built, tmp_path):
+    shutil.copytree(built / CROPS, tmp_path / CROPS)
+    contract = replace(Dataset.open(tmp_path / CROPS).contract, format=1)
+    works = {split: list(Dataset.open(built / CROPS).planned("painting_id", "label", "split")) for split in SPLITS}
+    placed = {split: [Placed(**row) for row in rows if row["split"] == split] for split, rows in works.items()}
+    shards = {split: len(some) for split, some in contract.splits.items()}
+    records = Records(contract.scheme, contract.encoding, contract.seed, contract.labels, shards, format=1)
+    (fingerprint,) = fingerprints([records], placed)
+    (tmp_path / CROPS / "morelli.json").write_text(replace(contract, fingerprint=fingerprint).to_json())
+    assert list(verify(Dataset.open(tmp_path / CROPS))) == []
+    plan = tmp_path / CROPS / ".build" / "plan.json"
+    plan.write_text(plan.read_text().replace('"format": 2', '"format": 1'))
+    failed = builds.run(gallery, tmp_path, *SCHEMES, ALLOW)
+    assert failed.returncode == 1
+    assert "its format was 1, now 2" in failed.stderr
 
 
 def test_the_summary_says_what_was_built_and_what_to_do_next(built):

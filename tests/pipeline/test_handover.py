@@ -24,7 +24,7 @@ def test_a_gallery_is_handed_over_whole(tmp_path):
 
 def test_a_plan_is_handed_over_whole(tmp_path):
     counts = {"train": (2,), "validation": (0,), "test": (1,)}
-    plan = Plan((Artist("Ada"),), -3, counts, 1, 2, 1, 1, {split: (f"/s/{split}.jsonl",) for split in counts})
+    plan = Plan((Artist("Ada"),), -3, counts, 1, 2, 1, 0, (), 1, {split: (f"/s/{split}.jsonl",) for split in counts})
     targets = (Target(Grid(32), "raw", "/d/grid32/1.0.0", {"train": 2, "validation": 0, "test": 1}, "ab"),)
     decided = handover.Decided(plan, targets, ({"manifest": None, "versions": {"pillow": "12"}},), REJECTS)
     handover.write_plan(tmp_path, decided)

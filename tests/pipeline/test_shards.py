@@ -17,8 +17,7 @@ from pipeline.pictures.crops import cut
 from pipeline.pictures.decode import decode
 from pipeline.plan.local import make_plan
 from pipeline.plan.order import Records, fingerprints, shard_count
-from pipeline.plan.rules import Rules
-from pipeline.plan.work import Plan, Work
+from pipeline.plan.work import Plan, Rules, Work
 from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.survey import Candidate, look_at
@@ -38,7 +37,7 @@ def paintings(tmp_path_factory) -> Plan:
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(path, quality=90)
         data = path.read_bytes()
         rows.append(look_at(Candidate(str(path), f"Artist {number % 3}", len(data), 0.0), data, 10**6))
-    return make_plan(rows, {}, Rules((0.8, 0.1, 0.1), 5, "exact", 0), str(folder))[0]
+    return make_plan(rows, {}, Rules((0.8, 0.1, 0.1), 5, "exact"), str(folder))[0]
 
 
 def all_works(paintings: Plan) -> list[Work]:

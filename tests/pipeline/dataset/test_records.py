@@ -133,7 +133,7 @@ def test_a_contract_survives_its_file():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 99', "format 99"),
+        ('"format": 2', '"format": 99', "format 99"),
         ('"value_range": [\n  0,\n  255\n ]', '"value_range": [0, 1]', "0..255"),
         ('"scheme": "crop64x16"', '"scheme": "tiles"', "not a dataset description"),
         ("{", "", "not a dataset description"),
@@ -163,6 +163,12 @@ def test_a_contract_of_something_else_is_refused(old, new, message):
     assert old in text
     with pytest.raises(DatasetError, match=message):
         Contract.from_json(text.replace(old, new, 1))
+
+
+def test_a_contract_of_the_format_before_is_read_and_stays_of_it():
+    text = contract().to_json().replace('"format": 2', '"format": 1')
+    assert Contract.from_json(text).format == 1
+    assert Contract.from_json(text).to_json() == text
 
 
 JSON = st.recursive(

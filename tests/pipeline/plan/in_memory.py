@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import CONFLICT, LEAK, Reject
-from pipeline.plan.near import near_pairs
+from pipeline.plan.near import SURE_BITS
 from pipeline.plan.order import keyed_order
 from pipeline.plan.splits import quotas
 from pipeline.plan.work import Dedup, Work
@@ -40,7 +41,6 @@ def make_plan(
     ratios: Sequence[float] | None,
     seed: int,
     dedup: Dedup,
-    near_bits: int,
 ) -> WholePlan:
     """Plans a dataset.
 
@@ -52,12 +52,11 @@ def make_plan(
       seed: of splits, crop places and orders.
       dedup: "near" groups near copies and drops exact ones, "exact" drops exact ones, "off" keeps every file.
         Exact copies are never spread over splits.
-      near_bits: perceptual hashes at most so many bits apart are near copies.
     """
     # Of copies, the first is kept: where splits are given, one in the split nearest to testing.
     ordered = sorted(rows, key=lambda row: (-SPLITS.index(row.split) if ratios is None else 0, row.path))
     kept, copies, rejects = _drop_copies(ordered, drop=dedup != "off")
-    groups = _groups(kept, near_bits if dedup == "near" else None)
+    groups = _groups(kept, dedup == "near")
     if ratios is None:
         kept, groups, leaks = _without_leaks(kept, groups)
         rejects += leaks
@@ -152,7 +151,7 @@ def _painting_ids(rows: Sequence[Row]) -> list[str]:
 # --- Groups of copies ------------------------------------------------------------------------------------------------
 
 
-def _groups(rows: Sequence[Row], near_bits: int | None) -> list[int]:
+def _groups(rows: Sequence[Row], near: bool) -> list[int]:
     """For each row the index of the first row of its group. Exact copies are always of one group."""
     parent = list(range(len(rows)))
 
@@ -169,9 +168,8 @@ def _groups(rows: Sequence[Row], near_bits: int | None) -> list[int]:
     first: dict[str, int] = {}
     for index, row in enumerate(rows):
         join(first.setdefault(row.digest, index), index)
-    if near_bits is not None:
-        hashes = np.frombuffer(bytes.fromhex("".join(row.hash for row in rows)), np.uint8).reshape(len(rows), 32)
-        for a, b in near_pairs(hashes, near_bits):
+    for a, b in itertools.combinations(range(len(rows)) if near else (), 2):
+        if (int(rows[a].hash, 16) ^ int(rows[b].hash, 16)).bit_count() <= SURE_BITS:
             join(a, b)
     return [find(index) for index in range(len(rows))]
 

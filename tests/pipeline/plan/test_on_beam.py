@@ -8,8 +8,8 @@ import pytest
 from pipeline.dataset.contract import SPLITS
 from pipeline.errors import MorelliError
 from pipeline.plan import on_beam
-from pipeline.plan.rules import Rules
-from tests.pipeline.plan.test_local import NEAR, RATIOS, Made, planned, row
+from pipeline.plan.work import Rules
+from tests.pipeline.plan.test_local import RATIOS, Made, hash_of, planned, row
 
 
 def gallery(seed: int, size: int) -> list:
@@ -18,12 +18,10 @@ def gallery(seed: int, size: int) -> list:
     rows = []
     for number in range(size):
         motif = chance.randrange(size)
-        hash_ = f"{(motif // 2 * 0x1234567890ABCDEF1234567890ABCDEF) % 2**256:063x}{motif % 2}"
         artist = chance.choice("ABCDE")
-        known = row(f"{artist}/{number}", artist, hash_=hash_, split=chance.choice(SPLITS))
-        rows.append(
-            known if chance.random() < 0.7 or not rows else row(known.path, artist, rows[-1].digest, split="test")
-        )
+        known = row(f"{artist}/{number}", artist, hash_=hash_of(motif), split=chance.choice(SPLITS))
+        again = rows and chance.random() < 0.3
+        rows.append(row(known.path, artist, rows[-1].digest, known.hash, split="test") if again else known)
     return rows
 
 
@@ -34,7 +32,7 @@ def gallery(seed: int, size: int) -> list:
 def test_the_workers_of_a_runner_make_the_same_plan(tmp_path, dedup, ratios, part):
     rows = gallery(len(dedup) + part, 150)
     with mock.patch.object(on_beam, "PART", part):
-        made = Made(*on_beam.make_plan(iter(rows), {}, Rules(ratios, 3, dedup, NEAR), str(tmp_path), []))
+        made = Made(*on_beam.make_plan(iter(rows), {}, Rules(ratios, 3, dedup), str(tmp_path), []))
     assert made.content == planned(rows, 3, dedup, ratios).content
     assert made.plan.copies == planned(rows, 3, dedup, ratios).plan.copies
 
@@ -42,4 +40,4 @@ def test_the_workers_of_a_runner_make_the_same_plan(tmp_path, dedup, ratios, par
 def test_a_runner_that_loses_work_and_says_done_is_not_believed(tmp_path):
     lost = mock.patch.object(on_beam, "run_pipeline")
     with lost, pytest.raises(MorelliError, match="0 of 60 rows"):
-        on_beam.make_plan(iter(gallery(0, 60)), {}, Rules(RATIOS, 3, "near", NEAR), str(tmp_path), [])
+        on_beam.make_plan(iter(gallery(0, 60)), {}, Rules(RATIOS, 3, "near"), str(tmp_path), [])

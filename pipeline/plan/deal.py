@@ -1,4 +1,4 @@
-"""How paintings are dealt: what a user asks, what follows for each group and artist, and a painting in its place."""
+"""How paintings are dealt: what is decided for each group and artist, and a painting in its place."""
 
 from __future__ import annotations
 
@@ -8,26 +8,7 @@ from dataclasses import dataclass
 from pipeline.dataset.contract import Artist
 from pipeline.plan.groups import Groups
 from pipeline.plan.splits import Dealer, Quota, deal_shared, dealing_order
-from pipeline.plan.work import Dedup, Kept, Plan, Work
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a user asks.
-
-    Attributes:
-      ratios: shares of SPLITS, summing to 1; a share may be 0. None: each row has the split it is given, and of copies
-        in several, those in the split nearest to testing are kept.
-      seed: of splits, crop places and orders.
-      dedup: "near" groups near copies and drops exact ones, "exact" drops exact ones, "off" keeps every file.
-        Exact copies are never spread over splits.
-      near_bits: perceptual hashes at most so many bits apart are near copies.
-    """
-
-    ratios: tuple[float, ...] | None
-    seed: int
-    dedup: Dedup
-    near_bits: int
+from pipeline.plan.work import Kept, Plan, Rules, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +100,8 @@ def describe_plan(
         copies=tally.copies,
         near_paintings=sum(near),
         near_groups=len(near),
+        cut_links=len(groups.cut),
+        cut_first=groups.cut[0] if groups.cut else (),
         conflicts=conflicts,
         parts={split: tuple(some) for split, some in parts.items()},
     )
