@@ -18,6 +18,7 @@ BUILD = [
     "pillow>=12.0,<13",
     "psutil>=6,<8",
     "pyarrow>=18",
+    "requests>=2.31,<3",
     "simplejpeg>=1.8,<2",
     "tensorflow-datasets>=4.9.10,<5",
     "tensorflow-metadata>=1.17.2,<1.18",  # of tensorflow-datasets; later ones want the protobuf of TensorFlow 2.20

@@ -21,11 +21,13 @@ from pipeline.dataset.schemes import Scheme
 from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
+from pipeline.pictures.guard import most_bytes
 from pipeline.plan import local, near, on_beam
 from pipeline.plan.order import Records, fingerprints, shard_count
 from pipeline.plan.work import Plan, Rules
 from pipeline.shards import Target
 from pipeline.storage import files
+from pipeline.storage.web import Downloads
 from pipeline.survey import Row
 from pipeline.workers.beam import is_local
 from pipeline.workers.jobs import write_jobs
@@ -73,7 +75,9 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     if settings.keep_splits:
         _check_given(found)
     handover.write_gallery(scratch, found)
-    todo = survey.prepare(found.candidates, _survey_folder(settings, found), settings.max_pixels)
+    todo = survey.prepare(
+        found.candidates, _survey_folder(settings, found), settings.max_pixels, downloads_folder(settings)
+    )
     notes = [*found.notes, *todo.notes]
     if settings.dedup == "near" and (slow := near.warn_of_slow_search(len(found.candidates))):
         notes.append(slow)
@@ -112,7 +116,8 @@ def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
     counted = _count_crops(paintings, settings.schemes)
     targets = make_targets(paintings, counted, settings)
     if settings.dry_run:
-        return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, counted, rejects, settings))
+        read = Downloads(downloads_folder(settings), most_bytes(settings.max_pixels)).read
+        return Planned(dry_run=summary.dry_run(found.layout, paintings, targets, counted, rejects, settings, read))
     abouts = tuple(_about(settings, found, target, paintings, rejects) for target in targets)
     claim_folders(targets, abouts, settings.overwrite)
     handover.write_plan(scratch, handover.Decided(paintings, tuple(targets), abouts, tuple(rejects)))
@@ -120,7 +125,7 @@ def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
 
     def lots() -> Iterator[bytes]:
         nonlocal todo, missing
-        for lot in shards.make_lots(paintings, targets, settings.max_pixels):
+        for lot in shards.make_lots(paintings, targets, settings.max_pixels, downloads_folder(settings)):
             todo += len(lot.works)
             missing += sum(len(wanted.shards) for wanted in lot.targets)
             yield lot.to_json()
@@ -186,6 +191,11 @@ def _check_losses(settings: Settings, paintings: Plan, targets: Sequence[Target]
 def jobs_folder(settings: Settings) -> str:
     """Where the jobs of the writing phase lie, and a plan that workers have made."""
     return files.join(settings.output_dir, ".jobs")
+
+
+def downloads_folder(settings: Settings) -> str:
+    """Where pictures of the web are kept."""
+    return files.join(settings.output_dir, ".downloads")
 
 
 def _check_given(found: Gallery) -> None:

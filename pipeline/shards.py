@@ -25,6 +25,7 @@ from pipeline.pictures.fault import ImageError
 from pipeline.plan.order import keyed_order, shard_range
 from pipeline.plan.work import Plan, Work
 from pipeline.storage import files, plain
+from pipeline.storage.web import Downloads
 from pipeline.workers.jobs import read_job
 
 RECEIPTS = "receipts"
@@ -75,11 +76,15 @@ class WantedShards:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """A job: paintings, and the shards to make of them; `name` tells it from the others of a build."""
+    """A job: paintings, and the shards to make of them; `name` tells it from the others of a build.
+
+    `downloads` is where pictures of the web are kept.
+    """
 
     name: str
     seed: int
     max_pixels: int
+    downloads: str
     targets: tuple[WantedShards, ...]
     works: tuple[Work, ...]
 
@@ -102,7 +107,7 @@ class Written:
     receipt: Receipt
 
 
-def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterator[Lot]:
+def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int, downloads: str = "") -> Iterator[Lot]:
     """Every lot that has a shard to write, one in memory at a time.
 
     A lot holds the paintings of one shard of the scheme that has fewest; the shards of the others nest in it.
@@ -123,7 +128,7 @@ def make_lots(plan: Plan, targets: Sequence[Target], max_pixels: int) -> Iterato
             )
             if any(each.shards for each in wanted):
                 name = f"{split}-{lot:05d}-of-{lots:05d}"
-                yield Lot(name, plan.seed, max_pixels, tuple(each for each in wanted if each.shards), held)
+                yield Lot(name, plan.seed, max_pixels, downloads, tuple(each for each in wanted if each.shards), held)
 
 
 def _wanted(
@@ -155,7 +160,8 @@ def write_lot(job: str) -> dict[str, Any]:
     lot = Lot.from_json(read_job(job))
     writers = [_Writer(target, lot.seed) for target in lot.targets]
     wanting = [[writer for writer in writers if writer.wants(position)] for position in range(len(lot.works))]
-    with files.ReadAhead(work.path for work, some in zip(lot.works, wanting, strict=True) if some) as ahead:
+    paths = (work.path for work, some in zip(lot.works, wanting, strict=True) if some)
+    with files.ReadAhead(paths, Downloads(lot.downloads, guard.most_bytes(lot.max_pixels)).read) as ahead:
         for position, (work, some) in enumerate(zip(lot.works, wanting, strict=True)):
             if some:
                 _add(work, ahead, some, lot.seed, lot.max_pixels)

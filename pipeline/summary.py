@@ -6,7 +6,7 @@ import itertools
 import shlex
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline import shards
 from pipeline.dataset.contract import SPLITS, VERSION, Contract
@@ -89,10 +89,12 @@ def dry_run(
     counted: Mapping[Scheme, int],
     rejects: Sequence[Reject],
     settings: Settings,
+    read: Callable[[str], bytes],
 ) -> str:
     """How a folder was understood, what a build would write, and about how long it would take.
 
     That is judged by decoding a few of the paintings. `counted`: how many crops each scheme makes of all paintings.
+    `read` gives the bytes of a painting's file.
     """
     paintings = plan.paintings()
     sample = _sample(plan)
@@ -100,7 +102,7 @@ def dry_run(
     started = time.monotonic()
     for work in sample:
         try:
-            source = shards.Source(files.read(work.path), settings.max_pixels)
+            source = shards.Source(read(work.path), settings.max_pixels)
             for target in targets:
                 sizes[target.scheme.name] += sum(
                     map(len, source.frames(work, target.scheme, target.encoding, plan.seed))

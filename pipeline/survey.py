@@ -23,6 +23,7 @@ from pipeline.pictures.decode import decode
 from pipeline.pictures.fault import ImageError
 from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
+from pipeline.storage.web import Downloads, is_web
 from pipeline.workers.jobs import ENDING, parse_name, read_job, write_jobs
 
 FORMAT = 7  # of the rows that are kept
@@ -74,15 +75,18 @@ class Todo:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Files to look at, and the pixels above which one is rejected before it is decoded."""
+    """Files to look at, the pixels above which one is rejected before it is decoded, and where downloads are kept."""
 
     candidates: tuple[Candidate, ...]
     max_pixels: int
+    downloads: str
 
 
 def look_at(candidate: Candidate, data: bytes, max_pixels: int) -> Row:
     """The row of a file with these bytes. Whatever is wrong with them is the row's reason."""
     row = Row(**plain.dump(candidate), digest=hashlib.sha256(data).hexdigest())
+    if is_web(candidate.path):  # no listing says how many there are
+        row = replace(row, bytes=len(data))
     try:
         with guard.watching(candidate.path):
             painting = decode(data, max_pixels=max_pixels, at_least=likeness.RESOLUTION, gray=True)
@@ -101,7 +105,8 @@ def survey_batch(job: str) -> dict[str, Any]:
     """The step of one job: looks at a batch of files and writes their rows beside the jobs."""
     work = plain.from_json(Job, read_job(job))
     most = guard.most_bytes(work.max_pixels)
-    with files.ReadAhead(candidate.path for candidate in work.candidates if candidate.bytes <= most) as ahead:
+    paths = (candidate.path for candidate in work.candidates if candidate.bytes <= most)
+    with files.ReadAhead(paths, Downloads(work.downloads, most).read) as ahead:
         rows = [_row(candidate, ahead, work.max_pixels) for candidate in work.candidates]
     plain.write_lines(_result_path(job), rows)
     return {"paintings": len(rows)}
@@ -120,13 +125,14 @@ def _row(candidate: Candidate, ahead: files.ReadAhead, max_pixels: int) -> Row:
         return Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
 
 
-def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int) -> Todo:
+def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int, downloads: str = "") -> Todo:
     """Writes the jobs that look at all candidates, those of an earlier survey excepted.
 
     Args:
       candidates: files that may be paintings, by path.
       folder: where rows are kept, for this gallery and this pixel limit.
       max_pixels: larger pictures are rejected before they are decoded.
+      downloads: where pictures of the web are kept.
     """
     notes: list[str] = []
     known = 0
@@ -143,7 +149,7 @@ def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int) -> To
     def batches() -> Iterator[bytes]:
         todo = unknown()
         while batch := tuple(itertools.islice(todo, size)):
-            yield plain.to_json(Job(batch, max_pixels))
+            yield plain.to_json(Job(batch, max_pixels, downloads))
 
     size = min(MOST, max(LEAST, len(candidates) // SHARES))
     jobs = tuple(write_jobs(files.join(folder, JOBS), batches()))
@@ -205,8 +211,9 @@ def _state(file: Candidate | Row) -> tuple[str, int, float, float]:
     """What must be the same for a row to be of that file still.
 
     The inode's time is among it: copying, syncing and editing can keep size and time of a file whose content is new.
+    What was fetched from the web stays as it was kept.
     """
-    return file.path, file.bytes, file.modified, file.changed
+    return file.path, 0 if is_web(file.path) else file.bytes, file.modified, file.changed
 
 
 def cache_folder(output_dir: str, data_dir: str, max_pixels: int) -> str:

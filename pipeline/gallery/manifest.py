@@ -17,6 +17,7 @@ from pipeline.gallery.layouts import split_of_name
 from pipeline.gallery.tables import read_table
 from pipeline.storage import files
 from pipeline.storage.objects import PLACES
+from pipeline.storage.web import is_web
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
@@ -102,9 +103,7 @@ def _split(cell: str, where: str) -> str:
 def _check_address(path: str, where: str) -> None:
     """Raises InputError for an address of a kind that is not read."""
     scheme = path.partition("://")[0].lower() if files.is_remote(path) else ""
-    if scheme in ("http", "https"):
-        raise InputError(f"{where}: {path} is on the web. Download the pictures first, and name the files.")
-    if scheme and scheme not in (*PLACES, "file"):
+    if scheme and scheme not in (*PLACES, "file", "http", "https"):
         raise InputError(f"{where}: {scheme}:// is no address that pictures can be read from ({path}).")
 
 
@@ -131,7 +130,10 @@ class _Finder:
     def look_for(self, given: Sequence[str]) -> None:
         """Fills `found` and `known`."""
         options = {path: list(dict.fromkeys(self._options(path))) for path in dict.fromkeys(given) if path}
-        self.known = dict(listing.statuses([option for paths in options.values() for option in paths]))
+        asked = [option for paths in options.values() for option in paths]
+        self.known = dict(listing.statuses([option for option in asked if not is_web(option)]))
+        # Whether it is there is found out when it is fetched.
+        self.known |= {option: listing.Status(0, 0.0) for option in asked if is_web(option)}
         missing = []
         for path, paths in options.items():
             there = next((option for option in paths if option in self.known), None)

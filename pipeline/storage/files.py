@@ -13,7 +13,7 @@ import os
 import shutil
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,13 +55,14 @@ def read_range(path: str, first: int, count: int) -> bytes:
 
 
 class ReadAhead:
-    """Reads files in an order that is known; of an object store, some before they are asked for. For `with`."""
+    """Reads files in an order that is known; those that are far away before they are asked for. For `with`."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    def __init__(self, paths: Iterable[str], read: Callable[[str], bytes] = read) -> None:
+        """`read` gives the bytes of a file."""
         self._left = deque(paths)
+        self._read = read
         self._fetched: deque[tuple[str, Future[bytes]]] = deque()
-        remote = bool(self._left) and is_remote(self._left[0])
-        self._threads = ThreadPoolExecutor(_AHEAD, "ahead") if remote else None
+        self._threads = ThreadPoolExecutor(_AHEAD, "ahead") if any(map(is_remote, self._left)) else None
 
     def __enter__(self) -> Self:
         return self
@@ -71,14 +72,14 @@ class ReadAhead:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def read(self, path: str) -> bytes:
-        """The bytes of the next of the files; those before it are passed over. Raises what `files.read` does."""
+        """The bytes of the next of the files; those before it are passed over. Raises what reading does."""
         if self._threads is None:
-            return read(path)
+            return self._read(path)
         while True:
             while self._left and len(self._fetched) < _AHEAD:
-                self._fetched.append((self._left[0], self._threads.submit(read, self._left.popleft())))
+                self._fetched.append((self._left[0], self._threads.submit(self._read, self._left.popleft())))
             if not self._fetched:
-                return read(path)
+                return self._read(path)
             fetched, data = self._fetched.popleft()
             if fetched == path:
                 return data.result()
