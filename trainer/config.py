@@ -258,6 +258,22 @@ class Config:
         "epoch's start shows in the loss, and memory allows; down where memory is short.",
         lower=1,
     )
+    cache_dir: str = flag(
+        "",
+        "Keep copies of the dataset's shards in this folder, on a local disk. Pass it where the dataset lies in an "
+        "object store or on a slow share: from the second epoch on nothing is fetched.",
+        may_change=True,
+        left_open=True,
+        incidental=True,
+    )
+    cache_gib: float = flag(
+        20.0,
+        "The most that --cache_dir may hold, in GiB. The dataset's size, where the disk has room.",
+        lower=0.01,
+        may_change=True,
+        left_open=True,
+        incidental=True,
+    )
     precision: str = flag(
         "auto",
         "auto: mixed_float16 with loss scaling on GPUs with tensor cores (compute capability 7 or more), float32 "

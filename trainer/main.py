@@ -54,9 +54,11 @@ def run(config: Config) -> None:
     logging.get_absl_handler().setFormatter(_Printable())
     # Imported here: --help and a wrong flag answer before TensorFlow is loaded.
     from pipeline.dataset.dataset import Dataset
+    from pipeline.storage.cache import FileCache
     from trainer.data.requirements import check_dataset
 
-    dataset = Dataset.open(config.dataset_dir)
+    cache = FileCache(config.cache_dir, int(config.cache_gib * 2**30)) if config.cache_dir else None
+    dataset = Dataset.open(config.dataset_dir, cache)
     check_dataset(dataset)
     from trainer.judging.evaluation import by_model, evaluate_run
     from trainer.pages.report import write_report

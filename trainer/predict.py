@@ -12,17 +12,18 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pipeline.dataset.rejects import NOT_REGULAR
 from pipeline.errors import InputError, StorageError
-from pipeline.gallery.listing import list_local
+from pipeline.gallery.listing import list_local, list_remote
 from pipeline.gallery.sorting import picture_faults, sort_listing, tally
 from pipeline.pictures.fault import ImageError
 from pipeline.pictures.guard import MAX_SECONDS
-from pipeline.storage import files
+from pipeline.storage import files, objects
 from pipeline.storage.cells import escape
+from pipeline.storage.web import is_web
 from pipeline.terminal import streams
 from pipeline.terminal.command import command
 from trainer.run.expertise import MAX_PIXELS_HELP, MAX_SECONDS_HELP
@@ -38,38 +39,57 @@ COLUMNS = ("path", "artist", "probability", "unsure", "none_of_these", "top5")
 _SAID = {True: "yes", False: "no", None: ""}
 
 
-def pictures(arguments: Sequence[str]) -> Iterator[tuple[Path, str]]:
+def pictures(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(path, fault) of every picture asked about, in order; "" where nothing is known to be wrong with it.
 
     Below a folder, a file is a picture by the same rule as for building (`pipeline.gallery.kinds`). What is left out is
     said on standard error; a folder without a picture is a fault.
+
+    Raises:
+      InputError: a folder of an object store is empty or cannot be listed.
     """
     for argument in arguments:
-        root = Path(argument)
-        if not root.is_dir():
-            yield root, "" if root.is_file() else f"{NOT_REGULAR}: a pipe, socket or device"
-            continue
-        listing = list_local(argument)
-        sorted_out = sort_listing(argument, listing)
-        found = [(path, "") for path in sorted_out.pictures]
-        found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in picture_faults(listing)]
-        left_out = tally(Counter(sorted_out.others.values()))
-        if not found:
-            yield root, f"it holds no pictures, only other files: {left_out}" if left_out else "the folder is empty"
-        elif left_out:
-            streams.complain(f"note: files of {streams.name(root)} that are no pictures were left out: {left_out}.")
-        yield from ((root / path, fault) for path, fault in sorted(found))
+        if is_folder(argument):
+            yield from _in_folder(argument.rstrip("/") if files.is_remote(argument) else str(Path(argument)))
+        elif files.is_remote(argument) or Path(argument).is_file():
+            yield argument if files.is_remote(argument) else str(Path(argument)), ""
+        else:
+            yield str(Path(argument)), f"{NOT_REGULAR}: a pipe, socket or device"
 
 
-def map_path(map_dir: Path, path: Path, digest: str) -> Path:
+def is_folder(argument: str) -> bool:
+    """Whether it names a folder; of an object store, whatever no object has as its name.
+
+    Raises:
+      OSError, StorageError: the store cannot be asked.
+    """
+    if is_web(argument):
+        return False
+    return objects.head(argument) is None if files.is_remote(argument) else Path(argument).is_dir()
+
+
+def _in_folder(root: str) -> Iterator[tuple[str, str]]:
+    listing = list_remote(root) if files.is_remote(root) else list_local(root)
+    sorted_out = sort_listing(root, listing)
+    found = [(path, "") for path in sorted_out.pictures]
+    found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in picture_faults(listing)]
+    left_out = tally(Counter(sorted_out.others.values()))
+    if not found:
+        yield root, f"it holds no pictures, only other files: {left_out}" if left_out else "the folder is empty"
+    elif left_out:
+        streams.complain(f"note: files of {streams.name(root)} that are no pictures were left out: {left_out}.")
+    yield from ((path if root == "." else files.join(root, path), fault) for path, fault in sorted(found))
+
+
+def map_path(map_dir: Path, path: str, digest: str) -> Path:
     """Where the map of a picture goes: of two files with one name, both get one, and the longest name is cut."""
-    stem, rest = path.stem, f"-{digest[:8]}.png"
+    stem, rest = PurePosixPath(path).stem, f"-{digest[:8]}.png"
     while len(os.fsencode(stem + rest)) > _LONGEST_NAME:
         stem = stem[:-1]
     return map_dir / (stem + rest)
 
 
-def draw_map(attributor: Attributor, picture: Picture, path: Path, map_dir: Path) -> tuple[Path | None, str]:
+def draw_map(attributor: Attributor, picture: Picture, path: str, map_dir: Path) -> tuple[Path | None, str]:
     """(where the map of a picture was written, why that could not be).
 
     Raises:
@@ -87,18 +107,18 @@ def draw_map(attributor: Attributor, picture: Picture, path: Path, map_dir: Path
     return drawn, ""
 
 
-def row(path: Path, answer: Attribution) -> list[str]:
+def row(path: str, answer: Attribution) -> list[str]:
     """A line of the CSV, escaped as in `storage.cells`; `top5` reads "artist probability; artist probability; ...".
 
     `none_of_these` is "" of a run that cannot tell.
     """
     ranked = "; ".join(f"{artist} {probability:.4f}" for artist, probability in answer.ranked)
     said = _SAID[answer.unsure], _SAID[answer.stranger]
-    cells = [str(path), answer.artist, f"{answer.probability:.4f}", *said, ranked]
+    cells = [path, answer.artist, f"{answer.probability:.4f}", *said, ranked]
     return [escape(cell, keep_bytes=True) for cell in cells]
 
 
-def sentences(path: Path, answer: Attribution, labels: Sequence[str], drawn: Path | None) -> str:
+def sentences(path: str, answer: Attribution, labels: Sequence[str], drawn: Path | None) -> str:
     """The answer for one picture, to read in a terminal."""
     lines = [streams.name(path)]
     if answer.trained_on:
@@ -140,36 +160,37 @@ def predict(
     from trainer.asking import opening
 
     for argument in arguments:
-        if not Path(argument).exists():
+        if not (files.is_remote(argument) or Path(argument).exists()):
             raise InputError(f"There is no file or folder {argument}.")
+    as_table = len(arguments) > 1 or is_folder(arguments[0])
+    listed = list(pictures(arguments))
     opening.prepare()  # while TensorFlow is imported
     from trainer.asking.attributor import Attributor
 
-    as_table = len(arguments) > 1 or Path(arguments[0]).is_dir()
     with Attributor(run, max_pixels, max_seconds) as attributor:
         answers = Answers(attributor, as_table)
         if map_dir is not None and not _is_folder(map_dir):
             map_dir, answers.unmapped = None, 1
         if as_table:
             answers.write(COLUMNS)
-        answer_all(answers, list(pictures(arguments)), map_dir)
+        answer_all(answers, listed, map_dir)
     if answers.unreadable:
         streams.complain(f"{answers.unreadable} of the files could not be read.")
     return answers.unreadable + answers.unmapped
 
 
-def answer_all(answers: Answers, listed: Sequence[tuple[Path, str]], map_dir: Path | None) -> None:
+def answer_all(answers: Answers, listed: Sequence[tuple[str, str]], map_dir: Path | None) -> None:
     """Opens and answers what `pictures` has listed."""
     for ready in _opened(answers.attributor, listed, map_dir is not None):
         answers.give(ready, map_dir)
 
 
-Ready = list[tuple[Path, "Picture | Exception"]]
+Ready = list[tuple[str, "Picture | Exception"]]
 
 
-def _opened(attributor: Attributor, listed: Sequence[tuple[Path, str]], whole: bool) -> Iterator[Ready]:
+def _opened(attributor: Attributor, listed: Sequence[tuple[str, str]], whole: bool) -> Iterator[Ready]:
     """The pictures in their order, as many at once as fill a step of the network; whole ones come one by one."""
-    opened = attributor.open_all((str(path) for path, fault in listed if not fault), whole)
+    opened = attributor.open_all((path for path, fault in listed if not fault), whole)
     ready: Ready = []
     records = 0
     for path, fault in listed:
@@ -215,7 +236,7 @@ class Answers:
                 self._answer(path, found, next(answers), map_dir)
         sys.stdout.flush()
 
-    def _answer(self, path: Path, picture: Picture, answer: Attribution, map_dir: Path | None) -> None:
+    def _answer(self, path: str, picture: Picture, answer: Attribution, map_dir: Path | None) -> None:
         drawn, no_map = draw_map(self.attributor, picture, path, map_dir) if map_dir else (None, "")
         if self._as_table:
             self.write(row(path, answer))

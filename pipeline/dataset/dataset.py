@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.dataset.contract import CONTRACT_FILE, SPLITS, VERSION, Contract, Shard
 from pipeline.dataset.paintings import PAINTINGS_FILE, read_paintings
 from pipeline.errors import DamagedShardError, DatasetError
 from pipeline.storage import files
+from pipeline.storage.cache import FileCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +23,21 @@ class Dataset:
     Attributes:
       folder: with morelli.json in it, such as datasets/crop64x16/1.0.0; on any file system.
       contract: what it says of itself.
+      cache: keeps copies of its shards on a local disk; None where they are read from where they are.
     """
 
     folder: str
     contract: Contract
+    cache: FileCache | None = None
 
     @classmethod
-    def open(cls, folder: str | Path) -> Dataset:
+    def open(cls, folder: str | Path, cache: FileCache | None = None) -> Dataset:
         """Opens a dataset by its folder, or by the one above, such as datasets/crop64x16.
 
         Raises:
           DatasetError: there is none, or its description is not one.
         """
-        return cls(found := find_dataset(folder), read_contract(found))
+        return cls(found := find_dataset(folder), read_contract(found), cache)
 
     def path(self, name: str) -> str:
         """Where a file of the dataset lies."""
@@ -42,6 +46,12 @@ class Dataset:
     def shard_path(self, shard: Shard) -> str:
         """Where a shard lies."""
         return self.path(shard.filename)
+
+    def opened(self, shard: Shard) -> AbstractContextManager[BinaryIO]:
+        """A stream of a shard's bytes. Raises OSError, StorageError."""
+        if self.cache is None:
+            return files.opened(self.shard_path(shard))
+        return self.cache.opened(self.shard_path(shard), shard.sha256)
 
     def paintings(self, *columns: str, split: str | None = None) -> Iterator[dict[str, Any]]:
         """Some columns of the paintings that have records, of one split or all.

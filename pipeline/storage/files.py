@@ -45,6 +45,15 @@ def read(path: str) -> bytes:
     return objects.get(path) if is_remote(path) else Path(path).read_bytes()
 
 
+def size(path: str) -> int:
+    """How many bytes a file has. Raises as `read`."""
+    if not is_remote(path):
+        return os.stat(path).st_size
+    if (found := objects.head(path)) is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", path)
+    return found.bytes
+
+
 def read_range(path: str, first: int, count: int) -> bytes:
     """So many bytes of a file, from one on; fewer where it ends before. Raises as `read`."""
     if is_remote(path):

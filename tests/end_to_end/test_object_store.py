@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.atelier.gallery import write_gallery
+from pipeline.dataset.dataset import Dataset
 from pipeline.storage import objects
 from tests import forked
 from tests.end_to_end import builds
@@ -64,10 +67,11 @@ def test_a_second_build_there_has_nothing_to_do(datasets: tuple[str, Path], uplo
 
 
 def test_a_run_that_learns_from_there_and_is_stopped_has_the_weights_of_one_here(
-    datasets: tuple[str, Path], tmp_path: Path
+    datasets: tuple[str, Path], uploaded: str, tmp_path: Path
 ) -> None:
     flags = ("--backbone=ResNet8", "--epochs=1", "--batch_size=8", "--deterministic", "--checkpoint_every=2")
-    there = (f"--dataset_dir={datasets[0]}/crop32x4", f"--run_dir={tmp_path / 'there'}")
+    cache = f"--cache_dir={tmp_path / 'cache'}"
+    there = (f"--dataset_dir={datasets[0]}/crop32x4", f"--run_dir={tmp_path / 'there'}", cache)
     stopped = forked.Command("trainer.main", *there, *flags)
     wait_for_step(stopped, tmp_path / "there", 2)
     stopped.send_signal(signal.SIGTERM)
@@ -87,6 +91,19 @@ def test_a_run_that_learns_from_there_and_is_stopped_has_the_weights_of_one_here
         digests.append(digest.hexdigest())
         assert (tmp_path / name / "report.html").stat().st_size
     assert digests[0] == digests[1]
+    shards = [shard for some in Dataset.open(datasets[1] / "crop32x4").contract.splits.values() for shard in some]
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {shard.sha256 for shard in shards}
+    asked = forked.run("trainer.predict", f"--run_dir={tmp_path / 'there'}", f"{uploaded}/")
+    assert asked.returncode == 0, asked.stderr
+    rows = list(csv.DictReader(io.StringIO(asked.stdout)))
+    pictures = {found.path for found in objects.below(uploaded) if found.path.endswith(".jpg")}
+    assert {row["path"] for row in rows} == pictures
+    alone = forked.run("trainer.predict", f"--run_dir={tmp_path / 'there'}", rows[0]["path"])
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout.startswith(rows[0]["path"])
+    none = forked.run("trainer.predict", f"--run_dir={tmp_path / 'there'}", f"{uploaded}-none/")
+    assert none.returncode == 1
+    assert "does not exist or is empty" in none.stderr
 
 
 def test_a_missing_bucket_and_a_run_folder_that_is_an_address_are_a_sentence(datasets: tuple[str, Path]) -> None:

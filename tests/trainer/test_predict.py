@@ -239,7 +239,7 @@ def test_a_folder_is_read_by_the_rule_of_the_builder(
         (tmp_path / name).write_text("left out")
     os.mkfifo(tmp_path / "pipe.jpg")
     found = list(predict.pictures([str(tmp_path)]))
-    assert [(path.name, fault) for path, fault in found] == [
+    assert [(Path(path).name, fault) for path, fault in found] == [
         ("St. Jerome", ""),
         ("a.jpg!Large", ""),
         ("b.jpg_large", ""),
@@ -257,7 +257,7 @@ def test_a_folder_without_a_picture_is_a_fault(name: str | None, fault: str, tmp
     if name:
         (tmp_path / name).touch()
     ((path, found),) = predict.pictures([str(tmp_path)])
-    assert path == tmp_path
+    assert path == str(tmp_path)
     assert fault in found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.dataset.example import encode_example
 from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY
@@ -17,6 +16,8 @@ from pipeline.pictures import guard
 from pipeline.pictures.crops import Crop, cut, encode, window
 from pipeline.pictures.decode import Painting, decode
 from pipeline.pictures.fault import ImageError
+from pipeline.storage import files
+from pipeline.storage.web import fetch, is_web
 from pipeline.workers.processes import preload
 from trainer.run.expertise import Expertise
 
@@ -51,9 +52,14 @@ def prepare() -> None:
 
 
 def open_file(path: str, expertise: Expertise, whole: bool) -> Picture:
-    """Opens a picture's file, as `open_picture` does its bytes. Raises OSError as well."""
-    guard.check_file_size(Path(path).stat().st_size, expertise.max_pixels)
-    return open_picture(Path(path).read_bytes(), expertise, whole)
+    """Opens a picture's file, here or in a store or on the web, as `open_picture` does its bytes.
+
+    Raises OSError as well, and StorageError of a place that cannot be reached.
+    """
+    if is_web(path):
+        return open_picture(fetch(path, guard.most_bytes(expertise.max_pixels)), expertise, whole)
+    guard.check_file_size(files.size(path), expertise.max_pixels)
+    return open_picture(files.read(path), expertise, whole)
 
 
 def open_picture(data: bytes, expertise: Expertise, whole: bool) -> Picture:

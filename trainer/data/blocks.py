@@ -11,7 +11,7 @@ import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.index import Extent, Index, check
 from pipeline.dataset.records import locate
 from pipeline.errors import DamagedShardError
-from pipeline.storage import files
 from trainer.data import order
 from trainer.data.memory import PAGE, Lender, from_page
 from trainer.data.order import Block
@@ -112,7 +111,8 @@ class Blocks:
         extents, at = [], 0
         for shard in shards:
             extents.append(Extent(self._dataset.shard_path(shard), at, shard.bytes))
-            _fill(memory[at : at + shard.bytes], extents[-1].path)
+            with self._dataset.opened(shard) as stream:
+                _fill(memory[at : at + shard.bytes], stream, extents[-1].path)
             at += _pages(shard.bytes)
         found = locate(memory, extents, shards, self._contract)
         if block.draws is not None:  # labels decide which records are emitted
@@ -125,18 +125,11 @@ def _pages(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
-def _fill(memory: np.ndarray, path: str) -> None:
+def _fill(memory: np.ndarray, stream: BinaryIO, path: str) -> None:
     """Reads a file that has as many bytes as `memory`."""
-    if files.is_remote(path):
-        held = files.read(path)
-        if len(held) < len(memory):
-            raise DamagedShardError(path, len(held), f"it ends there; it was sealed with {len(memory)} bytes")
-        memory[:] = np.frombuffer(held, np.uint8, len(memory))
-        return
     view, done = memory.data, 0
-    with open(path, "rb", buffering=0) as stream:
-        while done < len(view):
-            read = stream.readinto(view[done:])
-            if not read:
-                raise DamagedShardError(path, done, f"it ends there; it was sealed with {len(view)} bytes")
-            done += read
+    while done < len(view):
+        read = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        if not read:
+            raise DamagedShardError(path, done, f"it ends there; it was sealed with {len(view)} bytes")
+        done += read

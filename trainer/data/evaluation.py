@@ -20,7 +20,6 @@ from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.index import Extent, Index, check
 from pipeline.dataset.pixels import UndecodableError
 from pipeline.dataset.records import locate, painting_ids, undecodable
-from pipeline.storage import files
 from trainer.data.pictures import make_pictures, resize_all
 from trainer.data.stream import PREFETCH
 
@@ -116,7 +115,8 @@ def _batches_of_parts(
 def _read(dataset: Dataset, shard: Shard) -> tuple[np.ndarray, Index]:
     """A whole shard in memory, and its records. Raises DamagedShardError."""
     path = dataset.shard_path(shard)
-    memory = np.frombuffer(files.read(path), np.uint8)
+    with dataset.opened(shard) as stream:
+        memory = np.frombuffer(stream.read(), np.uint8)
     return memory, locate(memory, [Extent(path, 0, len(memory))], [shard], dataset.contract)
 
 
@@ -175,7 +175,7 @@ def damage_named(dataset: Dataset, split: str) -> Iterator[None]:
     except UndecodableError:
         for shard in dataset.contract.splits[split]:
             path = dataset.shard_path(shard)
-            with files.opened(path) as stream:
+            with dataset.opened(shard) as stream:
                 if error := undecodable(stream, path, dataset.contract):
                     raise error from None
         raise

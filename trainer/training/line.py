@@ -38,6 +38,8 @@ def input_bound(fraction: float, waits: Waits, stream: Stream, shuffle_mib: int)
     lost = f"Input-bound: {fraction:.0%} of the time went by waiting for"
     if waits.reading > waits.making:
         cures = ["Put the dataset on a faster disk or near the machine"]
+        if stream.dataset.cache is None:
+            cures.append("or pass --cache_dir, a folder on a local disk, which helps from the second epoch on")
         if shuffle_mib > 64:
             cures.append(f"if it happens at the start of an epoch, lower --shuffle_mib={shuffle_mib}")
         return f"{lost} records to be read. {'; '.join(cures)}."

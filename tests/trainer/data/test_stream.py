@@ -10,6 +10,7 @@ import pytest
 from pipeline.dataset.dataset import Dataset
 from pipeline.dataset.frames import read_frames
 from pipeline.errors import DamagedShardError
+from pipeline.storage.cache import FileCache
 from tests.datasets import crops, make_dataset
 from trainer.data.evaluation import count_classes
 from trainer.data.stream import Stream, training_batches
@@ -53,6 +54,17 @@ def test_starting_in_the_middle_gives_the_rest_of_the_epoch(dataset: Path, balan
     assert len(whole) == flow.steps_per_epoch
     for first in (1, len(whole) // 2, len(whole) - 1):
         assert taken(training_batches(flow, 2, first)) == whole[first:]
+
+
+def test_a_dataset_that_is_cached_is_not_needed_any_more(tmp_path: Path) -> None:
+    folder = make_dataset(tmp_path / "data", paintings=60, scheme="crop32x4", weights=WEIGHTS, shards=5)
+    cache = FileCache(tmp_path / "cache", 2**30)
+    flow, cached = (Stream(Dataset.open(folder, each), batch_size=16, shuffle_mib=1, seed=3) for each in (None, cache))
+    expected = [taken(training_batches(flow, epoch)) for epoch in (0, 1)]
+    assert taken(training_batches(cached, 0)) == expected[0]
+    for shard in cached.dataset.contract.splits["train"]:
+        (folder / shard.filename).unlink()
+    assert taken(training_batches(cached, 1)) == expected[1]
 
 
 def test_epochs_come_in_different_orders(dataset: Path) -> None:
