@@ -11,12 +11,14 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline import flags
 from pipeline.dataset.contract import VERSION, Contract
-from pipeline.errors import InputError
+from pipeline.errors import IncompleteError, InputError
 from pipeline.flags import Settings
 from pipeline.pictures.limits import DEFAULT_MAX_PIXELS
 from pipeline.storage import files
@@ -28,6 +30,9 @@ from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
 from pipeline.workers.runner import Runner
 from pipeline.workers.step import Step
+
+if TYPE_CHECKING:
+    from pipeline.phases import Found, Planned
 
 MAX_LOOKS = 3  # at files that change while the build runs; those that still do are rejects then
 
@@ -63,8 +68,9 @@ def build(settings: Settings) -> list[Contract]:
                 found = apart(phases.lay_out_survey, settings, data_dir, scratch)
                 for note in found.notes:
                     say(f"note: {note}")
-                _perform("survey", phases.SURVEY, found.jobs, runner, found.files, found.known)
-                planned = apart(phases.make_plan, settings, scratch, found.files)
+                heard = _perform("survey", phases.SURVEY, found, runner, found.files, found.known)
+                with _explained(heard):
+                    planned = apart(phases.make_plan, settings, scratch, found.files)
                 if settings.dry_run:
                     say(planned.dry_run)
                     return []
@@ -72,7 +78,7 @@ def build(settings: Settings) -> list[Contract]:
                     say(f"note: {planned.finished:,} of {planned.shards:,} shards are written already")
                 writing = time.monotonic()
                 try:
-                    _perform("write", phases.WRITE, planned.jobs, runner, planned.paintings)
+                    heard = _perform("write", phases.WRITE, planned, runner, planned.paintings)
                 finally:  # a picture may have ended a worker while it wrote
                     claim.tidy([files.join(settings.output_dir, scheme.name, VERSION) for scheme in settings.schemes])
                 rate = planned.paintings / (time.monotonic() - writing)
@@ -80,7 +86,8 @@ def build(settings: Settings) -> list[Contract]:
                 if not changed:
                     break
                 say(f"note: files that have changed since they were looked at: {changed:,}; the build starts again")
-        contracts, built = apart(phases.describe, settings, scratch)
+        with _explained(heard):
+            contracts, built = apart(phases.describe, settings, scratch)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
         folders = [files.join(settings.output_dir, contract.scheme.name, VERSION) for contract in contracts]
@@ -96,11 +103,26 @@ def build(settings: Settings) -> list[Contract]:
     return contracts
 
 
-def _perform(what: str, step: Step, jobs: Sequence[str], runner: Runner, paintings: int, done: int = 0) -> None:
-    """Runs a step on its jobs, and shows how far it is; `done` of all `paintings` need no job."""
+def _perform(what: str, step: Step, todo: Found | Planned, runner: Runner, paintings: int, done: int = 0) -> str:
+    """Runs a step on its jobs, and shows how far it is; `done` of all `paintings` need no job.
+
+    Returns:
+      What the runner says went wrong; "" if nothing.
+    """
     with Progress(what, paintings) as progress:
         progress.add(done)
-        runner.run(step, jobs, lambda result: progress.add(result["paintings"]))
+        return runner.run(step, todo.jobs, lambda result: progress.add(result["paintings"]), todo.results)
+
+
+@contextmanager
+def _explained(heard: str) -> Iterator[None]:
+    """Lets what is there decide: where a result is missing, what the runner said tells why; else it is a note."""
+    try:
+        yield
+    except IncompleteError as error:
+        raise IncompleteError(f"{heard} {error}".lstrip()) from error
+    if heard:
+        say(f"note: {heard} All results are there all the same.")
 
 
 def _data_dir(settings: Settings) -> str:

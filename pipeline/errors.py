@@ -13,6 +13,10 @@ class DatasetError(MorelliError):
     """A dataset folder is not what it should be: missing, incomplete, or of another build."""
 
 
+class IncompleteError(DatasetError):
+    """Jobs have left no result, whatever their runner said."""
+
+
 class StorageError(MorelliError):
     """A file or folder cannot be written: no room, no permission, or another process is at work there."""
 

@@ -17,8 +17,10 @@ from pipeline.errors import InputError
 from pipeline.gallery.layouts import LAYOUTS, Layout
 from pipeline.pictures.guard import MAX_SECONDS, Limits, memory_for
 from pipeline.storage.files import is_remote
-from pipeline.workers.beam import import_beam, is_local
+from pipeline.workers.beam import import_beam
+from pipeline.workers.dask import import_dask
 from pipeline.workers.dataflow import check_dataflow
+from pipeline.workers.engines import DASK, is_local, runner_name
 
 DESCRIPTION = """\
 Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.
@@ -260,6 +262,8 @@ def command(settings: Settings, data_dir: str, scheme: Scheme, encoding: Encodin
 def check_beam_flags(beam: Sequence[str], ours: Sequence[str]) -> None:
     """Raises InputError for a flag that neither this project nor Beam knows, with the nearest that one of them does."""
     import_beam()
+    if runner_name(beam) == DASK:
+        import_dask()  # makes its flags known
     from apache_beam.options.pipeline_options import PipelineOptions
 
     # Some of Beam's groups define the same flag; which of them wins does not matter here.

@@ -29,8 +29,9 @@ from pipeline.shards import Target
 from pipeline.storage import files
 from pipeline.storage.web import Downloads
 from pipeline.survey import Row
-from pipeline.workers.beam import is_local
+from pipeline.workers.engines import is_local
 from pipeline.workers.jobs import write_jobs
+from pipeline.workers.results import Results
 from pipeline.workers.step import Step
 
 RAW_UP_TO = 256  # pixels a side; measured, see docs/BENCHMARKS.md
@@ -43,10 +44,11 @@ WRITE = Step(shards.write_lot, shards.finish_lot)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is to survey: sentences for the user, names of jobs, files in all, files that need no job."""
+    """What there is to survey: sentences for the user, jobs, where rows appear, files in all, files known already."""
 
     notes: tuple[str, ...]
     jobs: tuple[str, ...]
+    results: Results
     files: int
     known: int
 
@@ -63,6 +65,7 @@ class Planned:
     shards: int = 0
     finished: int = 0
     dry_run: str = ""
+    results: Results | None = None  # where shards appear
 
 
 def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
@@ -81,7 +84,7 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     notes = [*found.notes, *todo.notes]
     if settings.dedup == "near" and (slow := near.warn_of_slow_search(len(found.candidates))):
         notes.append(slow)
-    return Found(tuple(notes), todo.jobs, len(found.candidates), todo.known)
+    return Found(tuple(notes), todo.jobs, todo.results, len(found.candidates), todo.known)
 
 
 def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
@@ -132,7 +135,8 @@ def make_plan(settings: Settings, scratch: Path, count: int) -> Planned:
 
     jobs = tuple(write_jobs(jobs_folder(settings), lots()))
     total = sum(sum(target.shards.values()) for target in targets)
-    return Planned(jobs, todo, total, total - missing)
+    results = Results(tuple(target.folder for target in targets), shards.MARK, total - missing, missing, todo)
+    return Planned(jobs, todo, total, total - missing, results=results)
 
 
 def forget_changed(settings: Settings, scratch: Path) -> int:

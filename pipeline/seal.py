@@ -16,7 +16,7 @@ from pipeline.dataset.contract import CONTRACT_FILE, VERSION, Contract, Encoding
 from pipeline.dataset.paintings import PAINTINGS_FILE, PaintingRow, paintings_table
 from pipeline.dataset.rejects import REJECTS_FILE, Reject, rejects_table
 from pipeline.dataset.schemes import Scheme
-from pipeline.errors import DatasetError
+from pipeline.errors import IncompleteError
 from pipeline.plan.order import shard_range
 from pipeline.plan.work import Plan
 from pipeline.shards import Receipt, Target, finished
@@ -38,7 +38,7 @@ def describe(target: Target, plan: Plan, rejects: Sequence[Reject], build: Mappi
       build: how it was built, for people.
 
     Raises:
-      DatasetError: a shard or its receipt is missing.
+      IncompleteError: a shard or its receipt is missing.
     """
     done = finished(target)
     receipts = {split: _receipts(target, split, done) for split in plan.parts}
@@ -77,9 +77,9 @@ def seal(folder: str, contract: Contract) -> None:
 def _receipts(target: Target, split: str, done: Mapping[str, Receipt]) -> list[Receipt]:
     names = [shard_filename(target.scheme, split, index, target.shards[split]) for index in range(target.shards[split])]
     if missing := [name for name in names if name not in done]:
-        raise DatasetError(
-            f"{target.folder}: {len(missing)} of {len(names)} shards were not written, {missing[0]} first, though the "
-            "runner has ended: it, or a worker, was stopped. Run the same command again: only these are written."
+        raise IncompleteError(
+            f"{target.folder}: {len(missing)} of {len(names)} shards of {split} were not written, {missing[0]} first. "
+            "Run the same command again: only what is missing is written."
         )
     return [done[name] for name in names]
 

@@ -28,6 +28,7 @@ from pipeline.storage import files, plain
 from pipeline.storage.web import Downloads
 from pipeline.workers.jobs import read_job
 
+MARK = ".tfrecord-"  # in the name of a shard, and of no other file of a dataset
 RECEIPTS = "receipts"
 LINES = ".jsonl"  # the ending of a file of receipts
 BUILD_FOLDER = ".build"  # within a dataset's folder: what a build that is resumed needs to know

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.dataset.rejects import DAMAGED, OUT_OF_MEMORY, UNREADABLE
-from pipeline.errors import DatasetError
+from pipeline.errors import IncompleteError
 from pipeline.gallery.find import Candidate
 from pipeline.pictures import guard, likeness, photograph
 from pipeline.pictures.decode import decode
@@ -25,6 +25,7 @@ from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
 from pipeline.storage.web import Downloads, is_web
 from pipeline.workers.jobs import ENDING, parse_name, read_job, write_jobs
+from pipeline.workers.results import Results, count
 
 FORMAT = 7  # of the rows that are kept
 LEAST, MOST = 32, 1024  # files a job looks at
@@ -66,11 +67,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Todo:
-    """What is left to look at: names of jobs, how many files need none, and sentences for the user."""
+    """What is left to look at: jobs, how many files need none, sentences for the user, and where rows appear."""
 
     jobs: tuple[str, ...]
     known: int
     notes: tuple[str, ...]
+    results: Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,25 +137,27 @@ def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int, downl
       downloads: where pictures of the web are kept.
     """
     notes: list[str] = []
-    known = 0
+    known = todo = 0
 
     def unknown() -> Iterator[Candidate]:
-        nonlocal known
+        nonlocal known, todo
         for candidate, row in _match(candidates, _read_rows(folder, notes)):
             # A reject is looked at again: the permission or the network that failed may have been fixed.
             if row and not row.reason:
                 known += 1
             else:
+                todo += 1
                 yield candidate
 
     def batches() -> Iterator[bytes]:
-        todo = unknown()
-        while batch := tuple(itertools.islice(todo, size)):
+        remaining = unknown()
+        while batch := tuple(itertools.islice(remaining, size)):
             yield plain.to_json(Job(batch, max_pixels, downloads))
 
     size = min(MOST, max(LEAST, len(candidates) // SHARES))
-    jobs = tuple(write_jobs(files.join(folder, JOBS), batches()))
-    return Todo(jobs, known, tuple(notes))
+    where = files.join(folder, JOBS)
+    jobs = tuple(write_jobs(where, batches()))
+    return Todo(jobs, known, tuple(notes), Results((where,), ROWS, count((where,), ROWS), len(jobs), todo))
 
 
 def collect(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
@@ -164,7 +168,7 @@ def collect(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
       folder: where rows are kept.
 
     Raises:
-      DatasetError: files were not looked at, whatever the runner said.
+      IncompleteError: files were not looked at, whatever the runner said.
     """
     if not files.sizes(files.join(folder, JOBS)):
         yield from _known(candidates, folder)
@@ -181,9 +185,8 @@ def _known(candidates: Iterable[Candidate], folder: str) -> Iterator[Row]:
         else:
             unseen, first = unseen + 1, first or candidate.path
     if unseen:
-        raise DatasetError(
-            f"{unseen:,} files were not looked at, {first} first, though the runner ended without a word. Run the same "
-            "command again: only these are looked at."
+        raise IncompleteError(
+            f"{unseen:,} files were not looked at, {first} first. Run the same command again: only these are looked at."
         )
 
 

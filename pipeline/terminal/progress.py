@@ -106,5 +106,4 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         elif kind is None and self._stays:
-            self._done = self._total  # other runners than the local one do not say how far they are
             self._print(f"{time.monotonic() - self._started:.1f} s")

@@ -1,38 +1,31 @@
 """Beam, which deals the jobs out: on this machine to our own workers, or on any runner to the workers it has.
 
 What Beam carries are file names alone, a few bytes an element, so that no runner ever has a painting, or a list of
-paintings, in a shuffle. All functions here but `is_local` import Beam, and run in a process of their own.
+paintings, in a shuffle. All functions here import Beam, and run in a process of their own.
 """
 
 from __future__ import annotations
 
-import argparse
 import functools
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import MorelliError
 from pipeline.pictures.guard import Limits
+from pipeline.workers import dask
+from pipeline.workers.engines import DASK, DIRECT, FN_API, is_local, runner_name
 from pipeline.workers.guarded import GuardedPool
 from pipeline.workers.local import hand_in
+from pipeline.workers.log import in_a_sentence, kept_back
 from pipeline.workers.step import Step
 
 # Beam imports these wherever they are installed; file names can do without clients of other stores and data frames.
 _NOT_FOR_NAMES = ("azure", "boto3", "google.cloud", "hdfs", "pandas", "pyarrow", "pymongo")
-
-
-def is_local(beam_flags: Sequence[str]) -> bool:
-    """Whether worker processes of ours do the jobs; said without Beam, which takes a second and more to import."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--runner", default="DirectRunner")
-    parser.add_argument("--direct_running_mode", default="in_memory")
-    named, _ = parser.parse_known_args(list(beam_flags))
-    return named.runner in ("DirectRunner", "FnApiRunner") and named.direct_running_mode == "in_memory"
 
 
 class _Hidden:
@@ -89,35 +82,48 @@ def deal(address: str, jobs: Sequence[str], threads: int, beam_flags: Sequence[s
     direct = options.view_as(DirectOptions)
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = threads
-    _execute(import_beam().Pipeline(runner(), options), jobs, hand_in, address)
+    _wait(_start(import_beam().Pipeline(runner(), options), jobs, hand_in, address))
 
 
-def run_on_its_workers(
-    step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits
-) -> None:
+def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits) -> str:
     """Runs a step on every job, on whatever workers the runner of the flags has.
 
     `limits` are of the work on each picture.
 
-    Raises:
-      MorelliError: of the first job that failed with one, or a sentence about the runner.
+    Returns:
+      A sentence on what the runner says went wrong; "" where it says that all went well. Neither is a proof.
     """
-    beam = import_beam()
-    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-
-    options = PipelineOptions(list(beam_flags))
-    options.view_as(DirectOptions).direct_num_workers = workers
-    runner = options.view_as(StandardOptions).runner
+    name = runner_name(beam_flags)
     try:
-        _execute(beam.Pipeline(runner=runner or import_runner()(), options=options), jobs, _perform, (step, limits))
-    except MorelliError:
-        raise
-    except Exception as error:  # every runner has its own
-        raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from None
+        with kept_back(*dask.LOGGERS) as log:
+            try:
+                fault = _run(name, step, jobs, workers, beam_flags, limits)
+            except Exception as error:  # every runner has its own
+                fault = log.our_fault() or in_a_sentence(error)
+        if not fault:
+            return ""
+        path = log.save()
+        return f"{name} says: {fault.rstrip('.')}." + (f" What it logged is in {path}." if path else "")
     finally:
         if _processes.cache_info().currsize:  # this process was itself a worker, and waits for them when it ends
             _processes(limits).shutdown(wait=False)
             _processes.cache_clear()
+
+
+def _run(name: str, step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits) -> str:
+    """What the runner says went wrong, if it raises nothing."""
+    beam = import_beam()
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+    runner: Any = import_runner()() if name in (DIRECT, FN_API) else name
+    if name == DASK:
+        runner = dask.import_dask().DaskRunner()
+    options = PipelineOptions(list(beam_flags))
+    options.view_as(DirectOptions).direct_num_workers = workers
+    if name == DASK:
+        dask.spread(options, len(jobs))
+    result = _start(beam.Pipeline(runner=runner, options=options), jobs, _perform, (step, limits))
+    return dask.wait(result) if name == DASK else _wait(result)
 
 
 def _perform(job: str, what: tuple[Step, Limits]) -> None:
@@ -129,17 +135,20 @@ def _perform(job: str, what: tuple[Step, Limits]) -> None:
 @functools.cache
 def _processes(limits: Limits) -> GuardedPool:
     """Those of this worker of Beam's, started as its threads ask for them; they end with it."""
+    current_process().daemon = False  # as a worker of Dask's is, which may start none then
     return GuardedPool(os.cpu_count() or 1, limits)
 
 
-def _execute(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> None:
+def _start(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> Any:
     beam = import_beam()
     # Create shuffles, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
     _ = pipeline | beam.Create(list(jobs), reshuffle=True) | beam.Map(function, argument)
-    result = pipeline.run()
+    return pipeline.run()
+
+
+def _wait(result: Any) -> str:
     state = result.wait_until_finish()
-    if state not in (None, "DONE"):
-        raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")
+    return "" if state in (None, "DONE") else f"the job ended as {state}"
 
 
 def run_pipeline(build: Callable[[Any], None], beam_flags: Sequence[str]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
 from pipeline.pictures.guard import Limits
 from pipeline.workers import beam
+from pipeline.workers.engines import check_engine, is_local
 from pipeline.workers.local import Desk, LocalWorkers
 from pipeline.workers.processes import Apart
+from pipeline.workers.results import Results, Watch
 from pipeline.workers.step import Result, Step
 
 THREADS_PER_WORKER = 2  # of Beam; each holds one job, so that a worker that is done finds the next one waiting
@@ -37,29 +40,46 @@ class Runner:
         self._beam = Apart()
 
     def __enter__(self) -> Self:
+        """Raises InputError where the runner cannot be reached."""
+        check_engine(self._flags)
         self._beam.__enter__().start(beam.prepare, self._flags, self._scratch)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._beam.__exit__(kind, error, trace)
 
-    def run(self, step: Step, jobs: Sequence[str], on_done: Callable[[Result], None] = lambda result: None) -> None:
+    def run(
+        self,
+        step: Step,
+        jobs: Sequence[str],
+        on_done: Callable[[Result], None] = lambda result: None,
+        results: Results | None = None,
+    ) -> str:
         """Runs a step on every job.
 
         Args:
           step: what is done with each.
-          jobs: paths of job files that the workers can read.
-          on_done: called with each job's result, one at a time; only of our own workers.
+          jobs: names of jobs that the workers can read.
+          on_done: called with each job's result, one at a time; of other workers than ours, with {"paintings": how
+            many} now and then.
+          results: where results appear, for that.
+
+        Returns:
+          A sentence on what a runner of other workers says went wrong, or "". Whether all is done is told by what is
+          there.
 
         Raises:
-          MorelliError: of the first job that failed with one, or a sentence about the runner.
+          MorelliError: of the first job of our own workers that failed with one.
         """
         if not jobs:
-            return
-        if not beam.is_local(self._flags):
-            self._beam.call(beam.run_on_its_workers, step, tuple(jobs), self._workers, self._flags, self._limits)
-            return
+            return ""
+        if not is_local(self._flags):
+            with Watch(results, on_done) if results else nullcontext():
+                return self._beam.call(
+                    beam.run_on_its_workers, step, tuple(jobs), self._workers, self._flags, self._limits
+                )
         with LocalWorkers(self._workers, self._limits, step, jobs, on_done) as workers, Desk(workers.perform) as desk:
             threads = min(self._workers * THREADS_PER_WORKER, len(jobs))
             self._beam.call(beam.deal, desk.address, tuple(jobs), threads, self._flags)
         workers.check()
+        return ""

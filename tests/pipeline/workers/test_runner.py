@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.pictures.guard import Limits
-from pipeline.workers import beam
+from pipeline.workers.engines import is_local
 from pipeline.workers.local import Desk, LocalWorkers, hand_in
 from pipeline.workers.runner import Runner
 from pipeline.workers.step import Step
@@ -34,14 +34,14 @@ from pipeline.workers.step import Step
     ],
 )
 def test_only_the_local_runner_in_its_default_mode_is_given_our_workers(flags: list[str], ours: bool) -> None:
-    assert beam.is_local(flags) is ours
+    assert is_local(flags) is ours
 
 
 # --- What the local runner imports -----------------------------------------------------------------------------------
 
 WITHOUT = """
 import sys
-from pipeline.workers import beam
+from pipeline.workers.engines import is_local
 beam.prepare(sys.argv[1:])
 found = {"pandas", "pyarrow", "pymongo", "boto3", "google.cloud.storage", "azure.core"} & set(sys.modules)
 assert beam.import_beam().__name__ == "apache_beam"
