@@ -13,6 +13,10 @@ class DatasetError(MorelliError):
     """A dataset folder is not what it should be: missing, incomplete, or of another build."""
 
 
+class EngineError(MorelliError):
+    """A runner has not taken any work: it cannot be started, or cannot be reached."""
+
+
 class IncompleteError(DatasetError):
     """Jobs have left no result, whatever their runner said."""
 

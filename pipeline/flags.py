@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.dataset.contract import SPLITS, Encoding
 from pipeline.dataset.schemes import SCHEMES, Scheme
-from pipeline.errors import InputError
+from pipeline.errors import EngineError, InputError
 from pipeline.gallery.layouts import LAYOUTS, Layout
 from pipeline.pictures.guard import MAX_SECONDS, Limits, memory_for
 from pipeline.storage.files import is_remote
@@ -206,7 +206,7 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
             if flags.manifest and not flags.data_dir:
                 del places["--data_dir"]
             check_dataflow(beam, places)
-        except InputError as error:
+        except (EngineError, InputError) as error:
             commands.error(str(error))
         if not is_local(beam):  # a worker may run in another folder
             for name in ("output_dir", "data_dir", "manifest"):

@@ -16,12 +16,13 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import EngineError, MorelliError
 from pipeline.pictures.guard import Limits
 from pipeline.workers import dask
-from pipeline.workers.engines import DASK, DIRECT, FN_API, is_local, runner_name
+from pipeline.workers.engines import DASK, DIRECT, FN_API, is_local, not_started, runner_name
 from pipeline.workers.guarded import GuardedPool
 from pipeline.workers.local import hand_in
-from pipeline.workers.log import in_a_sentence, kept_back
+from pipeline.workers.log import in_a_sentence, kept_back, our_fault
 from pipeline.workers.step import Step
 
 # Beam imports these wherever they are installed; file names can do without clients of other stores and data frames.
@@ -92,14 +93,23 @@ def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags
 
     Returns:
       A sentence on what the runner says went wrong; "" where it says that all went well. Neither is a proof.
+
+    Raises:
+      EngineError: the runner did not take the work.
     """
     name = runner_name(beam_flags)
     try:
         with kept_back(*dask.LOGGERS) as log:
             try:
                 fault = _run(name, step, jobs, workers, beam_flags, limits)
+            except EngineError:
+                raise
+            except MorelliError as error:
+                return str(error)
             except Exception as error:  # every runner has its own
-                fault = log.our_fault() or in_a_sentence(error)
+                if ours := our_fault(str(error)) or log.our_fault():
+                    return ours
+                fault = in_a_sentence(error)
         if not fault:
             return ""
         path = log.save()
@@ -122,7 +132,12 @@ def _run(name: str, step: Step, jobs: Sequence[str], workers: int, beam_flags: S
     options.view_as(DirectOptions).direct_num_workers = workers
     if name == DASK:
         dask.spread(options, len(jobs))
-    result = _start(beam.Pipeline(runner=runner, options=options), jobs, _perform, (step, limits))
+    try:
+        result = _start(beam.Pipeline(runner=runner, options=options), jobs, _perform, (step, limits))
+    except Exception as error:
+        if name in (DIRECT, FN_API):  # which do the work before they return
+            raise
+        raise not_started(name, in_a_sentence(error)) from error
     return dask.wait(result) if name == DASK else _wait(result)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import EngineError
 
 LOGGERS = ("distributed", "distributed.client", "distributed.core", "distributed.scheduler", "distributed.worker")
 _MOST_TASKS = 20_000  # at half a millisecond of the scheduler's time each
@@ -20,13 +20,13 @@ def import_dask() -> Any:
     """Beam's module for Dask, which has its runner and its flags.
 
     Raises:
-      InputError: Dask is not installed.
+      EngineError: Dask is not installed.
     """
     try:
         import distributed  # noqa: F401
         from apache_beam.runners.dask import dask_runner
     except ImportError as error:
-        raise InputError(f"DaskRunner: {error.name} is not installed. pip install 'morelli[dask]'") from error
+        raise EngineError(f"DaskRunner: {error.name} is not installed. pip install 'morelli[dask]'") from error
     return dask_runner
 
 

@@ -8,11 +8,16 @@ import shutil
 import socket
 from collections.abc import Sequence
 
-from pipeline.errors import InputError
+from pipeline.errors import EngineError
 
 DIRECT, FN_API, DASK, DATAFLOW = "DirectRunner", "FnApiRunner", "DaskRunner", "DataflowRunner"
 _STARTED_BY_JAVA = ("FlinkRunner", "SparkRunner")
 _KNOWN = (DIRECT, FN_API, DASK, DATAFLOW, *_STARTED_BY_JAVA, "PortableRunner", "PrismRunner")
+_INSTEAD = {  # of what Beam would download
+    "FlinkRunner": "--flink_job_server_jar=FILE, or --job_endpoint=HOST:PORT of a job service that runs already",
+    "SparkRunner": "--spark_job_server_jar=FILE, or --job_endpoint=HOST:PORT of a job service that runs already",
+    "PrismRunner": "--prism_location=FILE, or --job_endpoint=HOST:PORT of one that runs already",
+}
 _PATIENCE = 5.0  # seconds, for a connection to a machine that must be up
 
 
@@ -46,20 +51,20 @@ def check_engine(beam_flags: Sequence[str]) -> None:
     """Tries to connect to what the flags name.
 
     Raises:
-      InputError: nothing answers there, or what the runner needs is not named or not installed.
+      EngineError: nothing answers there, or what the runner needs is not named or not installed.
     """
     given, name = _parse(beam_flags), runner_name(beam_flags)
     if name == DASK and not (
         given.dask_client_address or given.dask_scheduler_file or os.environ.get("DASK_SCHEDULER_ADDRESS")
     ):
-        raise InputError(
+        raise EngineError(
             f"{name} needs --dask_client_address=tcp://HOST:8786, the address of a running `dask scheduler`. On this "
             "machine alone, leave --runner out."
         )
     if name == "PortableRunner" and not given.job_endpoint:
-        raise InputError(f"{name} needs --job_endpoint=HOST:PORT, the address of a running job service.")
+        raise EngineError(f"{name} needs --job_endpoint=HOST:PORT, the address of a running job service.")
     if name in _STARTED_BY_JAVA and not given.job_endpoint and not shutil.which(given.job_server_java_launcher):
-        raise InputError(
+        raise EngineError(
             f"{name} starts a job service with {given.job_server_java_launcher}, which is not installed here. Install "
             "Java 11 or later, or pass --job_endpoint=HOST:PORT of a job service that runs elsewhere."
         )
@@ -80,7 +85,13 @@ def _check_answer(name: str, flag: str, address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
     except OSError as error:
-        raise InputError(
+        raise EngineError(
             f"{name}: nothing answers at {flag}={address} ({error.strerror or error}). Is it running, and can this "
             "machine reach it? Nothing was started."
         ) from error
+
+
+def not_started(name: str, why: str) -> EngineError:
+    """What to say of a runner that did not take the work."""
+    advice = f" Pass {_INSTEAD[name]}." if name in _INSTEAD else ""
+    return EngineError(f"{name} did not take the work: {why.rstrip('.')}.{advice} Nothing was started.")

@@ -9,9 +9,7 @@ import tempfile
 import textwrap
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from pipeline.errors import MorelliError
+from contextlib import contextmanager, redirect_stderr, suppress
 
 _KEPT = 2000  # records
 _LONGEST = 300  # characters of somebody else's fault that are shown
@@ -19,7 +17,7 @@ _OURS = re.compile(r"pipeline\.errors\.\w+: (.+?)(?= \[while running|\n|\\n|$)")
 
 
 class KeptLog(logging.Handler):
-    """Keeps the last warnings and errors of a process."""
+    """Keeps the last warnings and errors of a process, and what it prints to stderr."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -30,16 +28,22 @@ class KeptLog(logging.Handler):
         """Keeps a record."""
         self._lines.append(self.format(record))
 
+    def write(self, text: str) -> None:
+        """Keeps what is printed."""
+        self._lines.extend(text.splitlines())
+
     def our_fault(self) -> str:
-        """The last fault of ours that is named in it; "" where there is none."""
-        return next((found[-1] for line in reversed(self._lines) if (found := _OURS.findall(line))), "")
+        """The last of our own faults that it holds; "" where there is none."""
+        return our_fault("\n".join(self._lines))
 
     def save(self) -> str:
         """Writes it to a file of the system's folder for such; returns its path, "" where that cannot be or is none."""
         path = ""
         if self._lines:
             with suppress(OSError):
-                number, path = tempfile.mkstemp(prefix="morelli-runner-", suffix=".log", dir=os.environ.get("TMPDIR"))
+                number, path = tempfile.mkstemp(
+                    prefix="morelli-runner-", suffix=".log", dir=os.environ.get("TMPDIR", "/tmp")
+                )
                 with open(number, "w", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.writelines(f"{line}\n" for line in self._lines)
         return path
@@ -47,7 +51,7 @@ class KeptLog(logging.Handler):
 
 @contextmanager
 def kept_back(*own_handlers: str) -> Iterator[KeptLog]:
-    """Keeps what this process logs from the terminal.
+    """Keeps what this process logs, or prints to stderr, from the terminal.
 
     `own_handlers` are names of loggers that print by themselves, whatever the root logger does.
     """
@@ -58,19 +62,20 @@ def kept_back(*own_handlers: str) -> Iterator[KeptLog]:
         logger.handlers, logger.propagate = [], True
     root.addHandler(log)
     try:
-        yield log
+        with redirect_stderr(log):  # type: ignore[type-var]  # it is written to and flushed, no more
+            yield log
     finally:
         for logger, handlers, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
 
 
+def our_fault(text: str) -> str:
+    """The last of our own faults in a text, such as a traceback that a runner has sent; "" where there is none."""
+    return next(reversed(_OURS.findall(text)), "")
+
+
 def in_a_sentence(error: BaseException) -> str:
-    """What an exception says, without the tracebacks that runners send as text: our own fault, where one is in it."""
-    text = str(error)
-    if isinstance(error, MorelliError):
-        return text
-    if found := _OURS.findall(text):
-        return str(found[-1])
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """What somebody else's exception says, without the tracebacks that are in its text."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else "it gives no reason"
     return textwrap.shorten(f"{type(error).__name__}: {last}", _LONGEST, placeholder=" ...")

@@ -40,7 +40,7 @@ class Runner:
         self._beam = Apart()
 
     def __enter__(self) -> Self:
-        """Raises InputError where the runner cannot be reached."""
+        """Raises EngineError where the runner cannot be reached."""
         check_engine(self._flags)
         self._beam.__enter__().start(beam.prepare, self._flags, self._scratch)
         return self
@@ -69,6 +69,7 @@ class Runner:
           there.
 
         Raises:
+          EngineError: a runner did not take the work.
           MorelliError: of the first job of our own workers that failed with one.
         """
         if not jobs:
