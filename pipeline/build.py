@@ -26,6 +26,7 @@ from pipeline.storage.lock import exclusive
 from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.progress import Progress
 from pipeline.terminal.streams import say
+from pipeline.workers.dataflow_run import Detached
 from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
 from pipeline.workers.runner import Runner
@@ -40,7 +41,10 @@ MAX_LOOKS = 3  # at files that change while the build runs; those that still do 
 @command(RESUMES)
 def main(argv: list[str] | None = None) -> None:
     """The command."""
-    build(flags.parse(argv, os.cpu_count() or 1, DEFAULT_MAX_PIXELS))
+    try:
+        build(flags.parse(argv, os.cpu_count() or 1, DEFAULT_MAX_PIXELS))
+    except Detached as left:
+        say(left)
 
 
 def build(settings: Settings) -> list[Contract]:
@@ -48,6 +52,7 @@ def build(settings: Settings) -> list[Contract]:
 
     Raises:
       MorelliError: a sentence that says what is wrong and what to do.
+      Detached: a job runs on, as was asked for.
     """
     started = time.monotonic()
     preload("pipeline.phases")
@@ -63,7 +68,7 @@ def build(settings: Settings) -> list[Contract]:
         scratch = Path(name)
         data_dir = _data_dir(settings)
         # It imports Beam while files are found.
-        with Runner(settings.workers, settings.beam, scratch, settings.limits) as runner:
+        with Runner(settings.workers, settings.beam, scratch, settings.limits, settings.detach) as runner:
             for _ in range(MAX_LOOKS):
                 found = apart(phases.lay_out_survey, settings, data_dir, scratch)
                 for note in found.notes:

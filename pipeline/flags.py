@@ -20,7 +20,7 @@ from pipeline.storage.files import is_remote
 from pipeline.workers.beam import import_beam
 from pipeline.workers.dask import import_dask
 from pipeline.workers.dataflow import check_dataflow
-from pipeline.workers.engines import DASK, is_local, runner_name
+from pipeline.workers.engines import DASK, DATAFLOW, is_local, runner_name
 
 DESCRIPTION = """\
 Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in OUTPUT_DIR/SCHEME/1.0.0/.
@@ -32,10 +32,11 @@ Builds TFRecord datasets from a folder of paintings, one dataset per scheme, in 
       from a folder of your own, two schemes in one pass
 
   python -m pipeline.build --data_dir=gs://B/art --output_dir=gs://B/sets --crop=64 --samples=16 \\
-      --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp --setup_file=./setup.py
+      --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp
       on Dataflow; every flag that is not listed below goes to Beam
 
-Killed at any moment, the same command resumes where it was. Exit status: 0 built, 1 not built, 2 wrong flags."""
+Killed at any moment, the same command resumes where it was. Exit status: 0 built, or left running by --detach;
+1 not built; 2 wrong flags."""
 
 
 GIVEN = "given"  # of --splits
@@ -63,6 +64,7 @@ class Settings:
     max_picture_mib: int | None
     overwrite: bool
     dry_run: bool
+    detach: bool
     beam: tuple[str, ...]
 
     @property
@@ -192,6 +194,8 @@ def parser(default_workers: int, default_max_pixels: int) -> argparse.ArgumentPa
     add("--workers", type=_positive(int), default=default_workers, help="processes on this machine "
         f"(default: all cores, {default_workers})")  # fmt: skip
     add("--dry_run", action="store_true", help="look at the paintings and say what would be written, write no dataset")
+    add("--detach", action="store_true", help="leave each job running on Dataflow and end; the same command takes the "
+        "next step once it is done")  # fmt: skip
     return result
 
 
@@ -199,6 +203,8 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
     """The settings of a command line. Exits with status 2, as argparse does, where it is wrong."""
     commands = parser(default_workers, default_max_pixels)
     flags, beam = commands.parse_known_args(argv)
+    if flags.detach and runner_name(beam) != DATAFLOW:
+        commands.error("--detach is for --runner=DataflowRunner, whose jobs run on by themselves")
     if beam:
         try:
             check_beam_flags(beam, [option for action in commands._actions for option in action.option_strings])
@@ -238,6 +244,7 @@ def parse(argv: Sequence[str] | None, default_workers: int, default_max_pixels: 
         max_picture_mib=flags.max_picture_mib,
         overwrite=flags.overwrite,
         dry_run=flags.dry_run,
+        detach=flags.detach,
         beam=tuple(beam),
     )
 

@@ -83,7 +83,7 @@ def deal(address: str, jobs: Sequence[str], threads: int, beam_flags: Sequence[s
     direct = options.view_as(DirectOptions)
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = threads
-    _wait(_start(import_beam().Pipeline(runner(), options), jobs, hand_in, address))
+    _wait(start(import_beam().Pipeline(runner(), options), jobs, hand_in, address))
 
 
 def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits) -> str:
@@ -133,7 +133,7 @@ def _run(name: str, step: Step, jobs: Sequence[str], workers: int, beam_flags: S
     if name == DASK:
         dask.spread(options, len(jobs))
     try:
-        result = _start(beam.Pipeline(runner=runner, options=options), jobs, _perform, (step, limits))
+        result = start(beam.Pipeline(runner=runner, options=options), jobs, perform, (step, limits))
     except Exception as error:
         if name in (DIRECT, FN_API):  # which do the work before they return
             raise
@@ -141,7 +141,7 @@ def _run(name: str, step: Step, jobs: Sequence[str], workers: int, beam_flags: S
     return dask.wait(result) if name == DASK else _wait(result)
 
 
-def _perform(job: str, what: tuple[Step, Limits]) -> None:
+def perform(job: str, what: tuple[Step, Limits]) -> None:
     """Does a job in a process beside Beam's own, which a picture may then end."""
     step, limits = what
     step.finish(_processes(limits).submit(step.work, job).result())
@@ -154,7 +154,8 @@ def _processes(limits: Limits) -> GuardedPool:
     return GuardedPool(os.cpu_count() or 1, limits)
 
 
-def _start(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> Any:
+def start(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> Any:
+    """Gives a pipeline's runner the jobs; `function` is called with each and with `argument`. Returns Beam's result."""
     beam = import_beam()
     # Create shuffles, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
     _ = pipeline | beam.Create(list(jobs), reshuffle=True) | beam.Map(function, argument)

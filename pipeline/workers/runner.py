@@ -9,7 +9,8 @@ from typing import Self
 
 from pipeline.pictures.guard import Limits
 from pipeline.workers import beam
-from pipeline.workers.engines import check_engine, is_local
+from pipeline.workers.dataflow_run import DataflowRun
+from pipeline.workers.engines import DATAFLOW, check_engine, is_local, runner_name
 from pipeline.workers.local import Desk, LocalWorkers
 from pipeline.workers.processes import Apart
 from pipeline.workers.results import Results, Watch
@@ -30,14 +31,16 @@ class Runner:
         beam_flags: Sequence[str] = (),
         scratch: Path | None = None,
         limits: Limits = Limits(),  # noqa: B008  # frozen
+        detach: bool = False,
     ) -> None:
         """No --runner among the flags, or DirectRunner, means this machine with so many `workers`.
 
         `scratch` is a folder for what Beam leaves behind where its process is ended. `limits` are of the work on each
-        picture.
+        picture. `detach`: wait for no job of Dataflow's.
         """
         self._workers, self._flags, self._scratch, self._limits = workers, tuple(beam_flags), scratch, limits
         self._beam = Apart()
+        self._dataflow = DataflowRun(beam_flags, limits, detach) if runner_name(beam_flags) == DATAFLOW else None
 
     def __enter__(self) -> Self:
         """Raises EngineError where the runner cannot be reached."""
@@ -45,8 +48,10 @@ class Runner:
         self._beam.__enter__().start(beam.prepare, self._flags, self._scratch)
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._beam.__exit__(kind, error, trace)
+        if self._dataflow:
+            self._dataflow.leave(error)
 
     def run(
         self,
@@ -70,10 +75,14 @@ class Runner:
 
         Raises:
           EngineError: a runner did not take the work.
+          Detached: it has, and nobody is to wait for it.
           MorelliError: of the first job of our own workers that failed with one.
         """
         if not jobs:
             return ""
+        if self._dataflow:
+            assert results
+            return self._dataflow.perform(self._beam, step, jobs, results, on_done)
         if not is_local(self._flags):
             with Watch(results, on_done) if results else nullcontext():
                 return self._beam.call(
