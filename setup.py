@@ -38,11 +38,13 @@ TRAIN = [
     "tensorflow>=2.18,<2.22",
     "waitress>=3.0,<4",
 ]
+# Of apache-beam[gcp], 70 packages, the three that start a job on Dataflow and look after it.
+GCP = ["google-auth-httplib2>=0.1,<0.3", "google-cloud-dataflow-client>=0.13,<0.14", "google-cloud-storage>=2.18.2,<4"]
 DASK = ["dask>=2026.8,<2027", "distributed>=2026.8,<2027"]
 EXTRAS = {
     "build": BUILD,
     "train": [*BUILD, *TRAIN],
-    "gcp": ["apache-beam[gcp]>=2.77,<2.80"],
+    "gcp": GCP,
     "dask": DASK,
     "gpu": ["tensorflow[and-cuda]>=2.18,<2.22"],
     "formats": ["pillow-heif>=1.1", "pillow-jxl-plugin>=1.3"],
@@ -60,7 +62,7 @@ EXTRAS = {
     ],
     "download": ["kagglehub>=1.0"],
     "scale": ["faiss-cpu>=1.9,<2"],  # near copies among more than 100,000 paintings
-    "cloud-tests": ["moto[s3,server]>=5.1,<6", *DASK],
+    "cloud-tests": ["moto[s3,server]>=5.1,<6", *DASK, *GCP],
     "dev": [
         "morelli[formats,cloud-tests,scale]",
         "hypothesis>=6.100",

@@ -89,7 +89,7 @@ class Service:
             return 200, {"jobMessages": [{"messageText": self.fault, "messageImportance": "JOB_MESSAGE_ERROR"}]}
         job = self.jobs[parts[-1]]
         if method == "PUT":
-            job["currentState"] = body["requestedState"]
+            job["currentState"] = {5: "JOB_STATE_CANCELLED"}[body["requestedState"]]
         return 200, job
 
     def _storage(self, method: str, url: str, parts: list[str], body: bytes) -> tuple[int, Any, dict[str, str]]:

@@ -41,6 +41,9 @@ def start(step: Step, jobs: Sequence[str], beam_flags: Sequence[str], limits: Li
             from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
             from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
+            for place in {_cloud(options).temp_location, _cloud(options).staging_location} - {None}:
+                # Beam would try for minutes to write to one that is missing.
+                _client(options)._storage_client.get_bucket(place.removeprefix("gs://").partition("/")[0])
             setup = options.view_as(SetupOptions)
             if not (setup.setup_file or setup.extra_packages or options.view_as(WorkerOptions).sdk_container_image):
                 setup.extra_packages = [str(package.build_wheel(Path(tempfile.mkdtemp(prefix="wheel-"))))]

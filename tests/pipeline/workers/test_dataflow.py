@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.flags import parse
+from pipeline.workers import package
 from pipeline.workers.dataflow import check_dataflow
 
 GOOD = (
@@ -27,7 +28,6 @@ def test_what_is_whole_passes_and_other_runners_are_not_looked_at() -> None:
         (GOOD[:1] + GOOD[2:], PLACES, "--project is missing"),
         (GOOD[:2] + GOOD[3:], PLACES, "--region is missing"),
         (GOOD[:3] + GOOD[4:], PLACES, "--temp_location=gs://BUCKET/tmp is missing"),
-        (GOOD[:4], PLACES, "workers could not import it"),
         ((*GOOD, "--template_location=gs://b/t"), PLACES, "a build is two jobs"),
         (GOOD, {**PLACES, "--output_dir": "datasets"}, "--output_dir=datasets is on this machine"),
         (GOOD, {**PLACES, "--manifest": "m.csv"}, "--manifest=m.csv is on this machine"),
@@ -40,6 +40,19 @@ def test_what_cannot_work_is_said_before_anything_is_started(
     with pytest.raises(InputError, match=said.replace("(", r"\(")) as caught:
         check_dataflow(flags, places)
     assert str(caught.value).endswith("Nothing was started.")
+
+
+def test_workers_need_the_package_where_no_wheel_of_it_can_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_dataflow(GOOD[:4], PLACES)
+    monkeypatch.setattr(package, "can_be_built", lambda: False)
+    with pytest.raises(InputError, match="workers could not import it"):
+        check_dataflow(GOOD[:4], PLACES)
+
+
+def test_only_jobs_of_dataflow_run_on_by_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--crop=64", "--samples=1", "--detach"], 1, 10**8)
+    assert "--detach is for --runner=DataflowRunner" in capsys.readouterr().err
 
 
 def test_the_command_refuses_with_status_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,35 +13,15 @@ from typing import Any
 import pytest
 
 from pipeline.pictures.guard import Limits
-from pipeline.workers.engines import is_local
 from pipeline.workers.local import Desk, LocalWorkers, hand_in
 from pipeline.workers.runner import Runner
 from pipeline.workers.step import Step
-
-# --- Whose workers do the jobs is told from the flags alone, as Beam would read them ----------------------------------
-
-
-@pytest.mark.parametrize(
-    ("flags", "ours"),
-    [
-        ([], True),
-        (["--runner=DirectRunner", "--project=some"], True),
-        (["--runner", "FnApiRunner"], True),
-        (["--direct_running_mode=in_memory"], True),
-        (["--direct_running_mode=multi_processing"], False),
-        (["--runner=DataflowRunner", "--region=some"], False),
-        (["--runner", "PortableRunner", "--job_endpoint=localhost:1"], False),
-    ],
-)
-def test_only_the_local_runner_in_its_default_mode_is_given_our_workers(flags: list[str], ours: bool) -> None:
-    assert is_local(flags) is ours
-
 
 # --- What the local runner imports -----------------------------------------------------------------------------------
 
 WITHOUT = """
 import sys
-from pipeline.workers.engines import is_local
+from pipeline.workers import beam
 beam.prepare(sys.argv[1:])
 found = {"pandas", "pyarrow", "pymongo", "boto3", "google.cloud.storage", "azure.core"} & set(sys.modules)
 assert beam.import_beam().__name__ == "apache_beam"
