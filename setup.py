@@ -13,6 +13,7 @@ WORKER = [
     "pillow>=12.0,<13",
     "requests>=2.31,<3",
     "simplejpeg>=1.8,<2",
+    "urllib3>=2,<3",
 ]
 # What whoever starts a build needs beside it, to find, plan and describe.
 BUILD = [

@@ -18,8 +18,8 @@ from typing import Any
 
 from pipeline.errors import EngineError, MorelliError
 from pipeline.pictures.guard import Limits
-from pipeline.workers import dask
-from pipeline.workers.engines import DASK, DIRECT, FN_API, is_local, not_started, runner_name
+from pipeline.workers import dask, package
+from pipeline.workers.engines import DASK, DATAFLOW, DIRECT, FN_API, is_local, not_started, runner_name
 from pipeline.workers.guarded import GuardedPool
 from pipeline.workers.local import hand_in
 from pipeline.workers.log import in_a_sentence, kept_back, our_fault
@@ -83,7 +83,9 @@ def deal(address: str, jobs: Sequence[str], threads: int, beam_flags: Sequence[s
     direct = options.view_as(DirectOptions)
     direct.direct_running_mode = "multi_threading"
     direct.direct_num_workers = threads
-    _wait(start(import_beam().Pipeline(runner(), options), jobs, hand_in, address))
+    pipeline = import_beam().Pipeline(runner(), options)
+    deal_out(pipeline, jobs, hand_in, address)
+    pipeline.run().wait_until_finish()
 
 
 def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits) -> str:
@@ -97,43 +99,63 @@ def run_on_its_workers(step: Step, jobs: Sequence[str], workers: int, beam_flags
     Raises:
       EngineError: the runner did not take the work.
     """
-    name = runner_name(beam_flags)
     try:
-        with kept_back(*dask.LOGGERS) as log:
-            try:
-                fault = _run(name, step, jobs, workers, beam_flags, limits)
-            except EngineError:
-                raise
-            except MorelliError as error:
-                return str(error)
-            except Exception as error:  # every runner has its own
-                if ours := our_fault(str(error)) or log.our_fault():
-                    return ours
-                fault = in_a_sentence(error)
-        if not fault:
-            return ""
-        path = log.save()
-        return f"{name} says: {fault.rstrip('.')}." + (f" What it logged is in {path}." if path else "")
+        return _hear(lambda pipeline: deal_out(pipeline, jobs, perform, (step, limits)), beam_flags, workers, len(jobs))
     finally:
         if _processes.cache_info().currsize:  # this process was itself a worker, and waits for them when it ends
             _processes(limits).shutdown(wait=False)
             _processes.cache_clear()
 
 
-def _run(name: str, step: Step, jobs: Sequence[str], workers: int, beam_flags: Sequence[str], limits: Limits) -> str:
+def run_pipeline(build: Callable[[Any], None], beam_flags: Sequence[str]) -> None:
+    """Runs to its end what `build` adds to a pipeline, on the runner that the flags name.
+
+    Raises:
+      MorelliError: a sentence on what the runner says went wrong.
+    """
+    if heard := _hear(build, beam_flags):
+        raise MorelliError(heard)
+
+
+def _hear(build: Callable[[Any], None], beam_flags: Sequence[str], workers: int = 1, elements: int = 1) -> str:
+    """Runs what `build` adds to a pipeline; returns and raises what `run_on_its_workers` does."""
+    name = runner_name(beam_flags)
+    with kept_back(*dask.LOGGERS) as log:
+        try:
+            fault = _run(name, build, beam_flags, workers, elements)
+        except EngineError:
+            raise
+        except MorelliError as error:
+            return str(error)
+        except Exception as error:  # every runner has its own
+            if ours := our_fault(str(error)) or log.our_fault():
+                return ours
+            fault = in_a_sentence(error)
+    if not fault:
+        return ""
+    path = log.save()
+    return f"{name} says: {fault.rstrip('.')}." + (f" What it logged is in {path}." if path else "")
+
+
+def _run(name: str, build: Callable[[Any], None], beam_flags: Sequence[str], workers: int, elements: int) -> str:
     """What the runner says went wrong, if it raises nothing."""
     beam = import_beam()
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-    runner: Any = import_runner()() if name in (DIRECT, FN_API) else name
-    if name == DASK:
-        runner = dask.import_dask().DaskRunner()
     options = PipelineOptions(list(beam_flags))
     options.view_as(DirectOptions).direct_num_workers = workers
-    if name == DASK:
-        dask.spread(options, len(jobs))
+    runner: Any = name
+    if name in (DIRECT, FN_API):
+        runner = import_runner()()
+    elif name == DASK:
+        runner = dask.import_dask().DaskRunner()
+        dask.spread(options, elements)
+    elif name == DATAFLOW:
+        package.add_to(options)
     try:
-        result = start(beam.Pipeline(runner=runner, options=options), jobs, perform, (step, limits))
+        pipeline = beam.Pipeline(runner=runner, options=options)
+        build(pipeline)
+        result = pipeline.run()
     except Exception as error:
         if name in (DIRECT, FN_API):  # which do the work before they return
             raise
@@ -154,35 +176,13 @@ def _processes(limits: Limits) -> GuardedPool:
     return GuardedPool(os.cpu_count() or 1, limits)
 
 
-def start(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> Any:
-    """Gives a pipeline's runner the jobs; `function` is called with each and with `argument`. Returns Beam's result."""
+def deal_out(pipeline: Any, jobs: Sequence[str], function: Any, argument: Any) -> None:
+    """Adds a step to a pipeline: `function` is called with each of the jobs, and with `argument`."""
     beam = import_beam()
     # Create shuffles, so that a runner may deal the jobs out instead of fusing them onto the machine that created them.
     _ = pipeline | beam.Create(list(jobs), reshuffle=True) | beam.Map(function, argument)
-    return pipeline.run()
 
 
 def _wait(result: Any) -> str:
     state = result.wait_until_finish()
     return "" if state in (None, "DONE") else f"the job ended as {state}"
-
-
-def run_pipeline(build: Callable[[Any], None], beam_flags: Sequence[str]) -> None:
-    """Runs to its end what `build` adds to a pipeline, on the runner that the flags name.
-
-    Raises:
-      MorelliError: a sentence about the runner.
-    """
-    beam = import_beam()
-    from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
-
-    options = PipelineOptions(list(beam_flags))
-    runner = options.view_as(StandardOptions).runner
-    pipeline = beam.Pipeline(runner=runner or import_runner()(), options=options)
-    build(pipeline)
-    try:
-        state = pipeline.run().wait_until_finish()
-    except Exception as error:  # every runner has its own
-        raise MorelliError(f"{runner or 'FnApiRunner'} could not do the work: {error}") from error
-    if state not in (None, "DONE"):
-        raise MorelliError(f"The Beam job ended as {state}. The runner's own log says why; run the same command again.")

@@ -5,10 +5,8 @@ All functions here import Beam's client of Dataflow, and run in a process of the
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.errors import EngineError
@@ -38,18 +36,15 @@ def start(step: Step, jobs: Sequence[str], beam_flags: Sequence[str], limits: Li
     try:
         with kept_back():
             options = _options(beam_flags, name)
-            from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
             from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
             for place in {_cloud(options).temp_location, _cloud(options).staging_location} - {None}:
                 # Beam would try for minutes to write to one that is missing.
                 _client(options)._storage_client.get_bucket(place.removeprefix("gs://").partition("/")[0])
-            setup = options.view_as(SetupOptions)
-            if not (setup.setup_file or setup.extra_packages or options.view_as(WorkerOptions).sdk_container_image):
-                setup.extra_packages = [str(package.build_wheel(Path(tempfile.mkdtemp(prefix="wheel-"))))]
+            package.add_to(options)
             pipeline = beam.import_beam().Pipeline(runner=DataflowRunner(), options=options)
-            result = beam.start(pipeline, jobs, beam.perform, (step, limits))
-            return _job(result.job_id(), options)
+            beam.deal_out(pipeline, jobs, beam.perform, (step, limits))
+            return _job(pipeline.run().job_id(), options)
     except EngineError:
         raise
     except Exception as error:

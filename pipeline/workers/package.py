@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import EngineError
 
@@ -17,6 +19,15 @@ _PATIENCE = 300.0  # seconds, for pip to fetch what builds wheels, and to build 
 def can_be_built() -> bool:
     """Whether this is a checkout of the project, and no installed copy of it."""
     return all((ROOT / name).exists() for name in _SOURCES)
+
+
+def add_to(options: Any) -> None:
+    """Adds a wheel to what Beam hands its workers, if the user has named nothing. Raises EngineError."""
+    from apache_beam.options.pipeline_options import SetupOptions, WorkerOptions
+
+    setup = options.view_as(SetupOptions)
+    if not (setup.setup_file or setup.extra_packages or options.view_as(WorkerOptions).sdk_container_image):
+        setup.extra_packages = [str(build_wheel(Path(tempfile.mkdtemp(prefix="wheel-"))))]
 
 
 def build_wheel(folder: Path) -> Path:
