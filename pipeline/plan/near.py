@@ -213,13 +213,14 @@ def lsh_pairs(hashes: np.ndarray, others: np.ndarray, bits: int) -> Iterator[Pai
     for table in range(TABLES):
         keys = lsh_keys(others, table)
         order = np.argsort(keys, kind="stable")
+        counts = np.bincount(keys, minlength=2**KEY_BITS)
+        stops = np.cumsum(counts)
         asked = lsh_keys(hashes, table)
-        start, stop = (np.searchsorted(keys[order], asked, side) for side in ("left", "right"))
-        ends = np.cumsum(stop - start)
+        ends = np.cumsum(counts[asked])
         for first in range(0, int(ends[-1]) if len(ends) else 0, _AT_ONCE):
             number = np.arange(first, min(first + _AT_ONCE, int(ends[-1])))
             ones = np.searchsorted(ends, number, "right")
-            twos = order[stop[ones] - (ends[ones] - number)]
+            twos = order[stops[asked[ones]] - (ends[ones] - number)]
             distances = np.bitwise_count(_words(hashes[ones]) ^ _words(others[twos])).sum(axis=1, dtype=np.int64)
             close = distances <= bits
             yield ones[close], twos[close], distances[close]
@@ -227,9 +228,11 @@ def lsh_pairs(hashes: np.ndarray, others: np.ndarray, bits: int) -> Iterator[Pai
 
 def lsh_keys(hashes: np.ndarray, table: int) -> np.ndarray:
     """int64[n]: the bits of uint8[n, bytes] that a table looks at, which are the same on any machine."""
-    places = np.array(sorted(range(hashes.shape[1] * 8), key=lambda bit: keyed_order(table, str(bit)))[:KEY_BITS])
-    chosen = hashes[:, places // 8] >> (7 - places % 8) & 1
-    return np.asarray(chosen.astype(np.int64) @ (1 << np.arange(KEY_BITS)))
+    places = sorted(range(hashes.shape[1] * 8), key=lambda bit: keyed_order(table, str(bit)))[:KEY_BITS]
+    keys = np.zeros(len(hashes), np.int64)
+    for number, place in enumerate(places):
+        keys |= (hashes[:, place // 8] >> (7 - place % 8) & 1).astype(np.int64) << number
+    return keys
 
 
 def _words(hashes: np.ndarray) -> np.ndarray:
