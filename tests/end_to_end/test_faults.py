@@ -40,6 +40,7 @@ STAGES: dict[str, Callable[[Path], bool]] = {
     "at once": lambda output: True,
     "while surveying": lambda output: count(output, ".survey/*/jobs/*.jobs") > 0,
     "survey partly done": lambda output: count(output, ".survey/*/jobs/*.rows.jsonl") > 0,
+    "while planning": lambda output: count(output, ".survey/*/[0-9]-*.rows.jsonl") > 0,
     "before the first shard": lambda output: count(output, ".jobs/*.jobs") > 0,
     "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
     "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 0,

@@ -132,3 +132,15 @@ def test_of_a_linked_folder_the_link_is_removed(tmp_path):
     files.remove_tree(str(tmp_path / "link"))
     assert not (tmp_path / "link").is_symlink()
     assert (tmp_path / "theirs" / "file").read_text() == "precious"
+
+
+def test_files_are_read_in_their_order_though_some_are_passed_over_or_gone(tmp_path):
+    paths = [str(tmp_path / f"{number}") for number in range(5)]
+    for path in (*paths[:3], paths[4]):
+        (tmp_path / path).write_bytes(path.encode())
+    with files.ReadAhead(paths) as ahead:
+        assert [ahead.read(path) for path in (paths[0], paths[2])] == [paths[0].encode(), paths[2].encode()]
+        with pytest.raises(FileNotFoundError):
+            ahead.read(paths[3])
+        assert ahead.read(paths[4]) == paths[4].encode()
+        assert ahead.read(paths[1]) == paths[1].encode()
