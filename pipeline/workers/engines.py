@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import socket
@@ -61,6 +62,8 @@ def check_engine(beam_flags: Sequence[str]) -> None:
             f"{name} needs --dask_client_address=tcp://HOST:8786, the address of a running `dask scheduler`. On this "
             "machine alone, leave --runner out."
         )
+    if name == DATAFLOW and not _is_installed("google.cloud.dataflow"):
+        raise EngineError(f"{name}: its client is not installed. pip install 'morelli[gcp]'")
     if name == "PortableRunner" and not given.job_endpoint:
         raise EngineError(f"{name} needs --job_endpoint=HOST:PORT, the address of a running job service.")
     if name in _STARTED_BY_JAVA and not given.job_endpoint and not shutil.which(given.job_server_java_launcher):
@@ -76,6 +79,13 @@ def check_engine(beam_flags: Sequence[str]) -> None:
         ("--environment_config", worker_pool),
     ):
         _check_answer(name, flag, address or "")
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
 
 
 def _check_answer(name: str, flag: str, address: str) -> None:

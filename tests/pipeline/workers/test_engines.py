@@ -70,6 +70,12 @@ def test_one_that_answers_is_taken() -> None:
         check_engine(["--runner=PortableRunner", f"--job_endpoint=localhost:{server.getsockname()[1]}"])
 
 
+def test_dataflow_needs_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"pip install 'morelli\[gcp\]'"):
+        check_engine(["--runner=DataflowRunner"])
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
