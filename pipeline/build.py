@@ -27,6 +27,7 @@ from pipeline.terminal.command import RESUMES, command
 from pipeline.terminal.progress import Progress
 from pipeline.terminal.streams import say
 from pipeline.workers.dataflow_run import Detached
+from pipeline.workers.engines import is_local, runner_name
 from pipeline.workers.memory import PeakMemory
 from pipeline.workers.processes import Apart, apart, preload
 from pipeline.workers.runner import Runner
@@ -74,7 +75,7 @@ def build(settings: Settings) -> list[Contract]:
                 for note in found.notes:
                     say(f"note: {note}")
                 heard = _perform("survey", phases.SURVEY, found, runner, found.files, found.known)
-                with _explained(heard):
+                with _explained(heard, settings):
                     planned = apart(phases.make_plan, settings, scratch, found.files)
                 if settings.dry_run:
                     say(planned.dry_run)
@@ -91,7 +92,7 @@ def build(settings: Settings) -> list[Contract]:
                 if not changed:
                     break
                 say(f"note: files that have changed since they were looked at: {changed:,}; the build starts again")
-        with _explained(heard):
+        with _explained(heard, settings):
             contracts, built = apart(phases.describe, settings, scratch)
         if planned.jobs:
             files.remove_tree(phases.jobs_folder(settings))
@@ -120,11 +121,13 @@ def _perform(what: str, step: Step, todo: Found | Planned, runner: Runner, paint
 
 
 @contextmanager
-def _explained(heard: str) -> Iterator[None]:
+def _explained(heard: str, settings: Settings) -> Iterator[None]:
     """Lets what is there decide: where a result is missing, what the runner said tells why; else it is a note."""
     try:
         yield
     except IncompleteError as error:
+        if not heard and not is_local(settings.beam):
+            heard = f"{runner_name(settings.beam)} says that all is done. Do its workers see the folders that we see?"
         raise IncompleteError(f"{heard} {error}".lstrip()) from error
     if heard:
         say(f"note: {heard} All results are there all the same.")

@@ -63,12 +63,16 @@ def find(beam_flags: Sequence[str], name: str) -> Job | None:
             from google.cloud import dataflow
 
             cloud = _cloud(options)
+            if not cloud.no_auth:
+                _check_credentials()
             request = dataflow.ListJobsRequest(
                 project_id=cloud.project, location=cloud.region, filter=dataflow.ListJobsRequest.Filter.ACTIVE
             )
             # Beam's own search passes over jobs that still wait for their machines.
             found = _client(options)._jobs_client.list_jobs(request)
             return next((_job(job.id, options) for job in found if job.name == name and not _ended(job)), None)
+    except EngineError:
+        raise
     except Exception as error:
         raise not_started(DATAFLOW, in_a_sentence(error)) from error
 
@@ -120,6 +124,20 @@ def _cloud(options: Any) -> Any:
     from apache_beam.options.pipeline_options import GoogleCloudOptions
 
     return options.view_as(GoogleCloudOptions)
+
+
+def _check_credentials() -> None:
+    """Raises EngineError where there are none; Beam would look for some for half a minute, and then do without."""
+    import google.auth
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        google.auth.default()
+    except GoogleAuthError as error:
+        raise EngineError(
+            f"{DATAFLOW}: no credentials of Google Cloud were found. Run gcloud auth application-default login, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to a key file. Nothing was started."
+        ) from error
 
 
 def _client(options: Any) -> Any:

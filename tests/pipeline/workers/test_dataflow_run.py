@@ -153,6 +153,14 @@ def test_a_signal_cancels_the_job_unless_someone_objects(
     assert {"CANCELLED": "is being cancelled", "RUNNING": "runs on, and is billed"}[state] in said
 
 
+def test_without_credentials_nothing_is_asked(
+    service: Service, flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "no-such-key.json"))
+    with pytest.raises(EngineError, match="no credentials of Google Cloud"):
+        dataflow_jobs.find([flag for flag in flags if flag != "--no_auth"], "any")
+
+
 def test_what_is_missing_there_is_said_and_nothing_is_started(
     service: Service, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
