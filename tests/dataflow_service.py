@@ -62,7 +62,7 @@ class Service:
 
     def wait_for_jobs(self, count: int) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.jobs) >= count, timeout=120)
+            assert self.changed.wait_for(lambda: len(self.jobs) >= count, timeout=300)
 
     # --- The API -----------------------------------------------------------------------------------------------------
 

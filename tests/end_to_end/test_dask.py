@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dask_cluster import Cluster, cluster, wait_until
+from tests.dask_cluster import PATIENCE, Cluster, cluster, wait_until
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
 
@@ -69,7 +69,7 @@ def test_a_worker_that_is_killed_is_done_without(
     build = start(gallery, tmp_path, dask)
     wait_until(lambda: list(tmp_path.glob(there)), build)
     os.kill(workers[0], signal.SIGKILL)
-    _, err = build.communicate(timeout=120)
+    _, err = build.communicate(timeout=PATIENCE)
     assert build.returncode == 0, err
     check(tmp_path, undisturbed)
 
@@ -83,7 +83,7 @@ def test_a_scheduler_that_dies_is_said_and_the_same_command_resumes(
         build = start(gallery, output, dask)
         wait_until(lambda: list(output.glob("*/1.0.0/.build/receipts/[!.]*")), build)
         dask.scheduler.kill()
-        _, err = build.communicate(timeout=60)
+        _, err = build.communicate(timeout=PATIENCE)
         assert build.returncode == 1, err
         assert "the scheduler can no longer be reached" in err
         assert "were not written" in err

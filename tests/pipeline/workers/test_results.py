@@ -33,7 +33,7 @@ def test_results_are_told_of_as_they_appear_and_once_more_at_the_end(
 
     with Watch(Results((str(tmp_path),), ".rows", 0, 2, 7), on_done):
         (tmp_path / "1.rows").touch()
-        assert first.wait(60)
+        assert first.wait(300)
         monkeypatch.setattr(Results, "done", lambda self: 7)
     assert sum(told) == 7
     assert told[0] == 3
