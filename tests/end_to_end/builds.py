@@ -12,7 +12,7 @@ def command(data_dir: Path | str | None, output_dir: Path | str, *flags: str) ->
     return [sys.executable, "-m", "pipeline.build", *data, f"--output_dir={output_dir}", *flags]
 
 
-def run(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*arguments),  # type: ignore[arg-type]
         cwd=ROOT,
