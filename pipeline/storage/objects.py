@@ -1,14 +1,15 @@
 """Object stores: s3://, gs:// and az://. One client for each bucket in a process, a few verbs, and errors said once.
 
 The client is obstore's. Whoever wants another endpoint, region, or no signature sets the standard variables of the
-cloud: AWS_ENDPOINT_URL, AWS_REGION, AWS_SKIP_SIGNATURE; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT_NAME. A
-put is there whole or not at all, by the store's own promise.
+cloud: AWS_ENDPOINT_URL, AWS_REGION, AWS_SKIP_SIGNATURE; GOOGLE_APPLICATION_CREDENTIALS, STORAGE_EMULATOR_HOST;
+AZURE_STORAGE_ACCOUNT_NAME. A put is there whole or not at all, by the store's own promise.
 """
 
 from __future__ import annotations
 
 import errno
 import functools
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -20,9 +21,10 @@ from pipeline.errors import StorageError
 PLACES = ("s3", "gs", "az")
 _PATIENCE = 60.0  # seconds in which a request is tried again, of a store that is slow or says it is busy
 _SHORT_PATIENCE = 8.0  # the same where no key is set: whether there is one is then asked of the machine, if it knows
+_EMULATOR = "STORAGE_EMULATOR_HOST"  # of Google's store; Google's own clients know it, too
 _KEYS = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_"),
-    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE"),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", _EMULATOR),
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS", "AZURE_CLIENT_ID", "AZURE_SKIP_SIGNATURE"),
 }
 _HINTS = {
@@ -42,12 +44,14 @@ class Found(NamedTuple):
       bytes: how many it has.
       modified: when it was last written, in seconds since 1970.
       version: what tells this content from another (its ETag).
+      generation: the same, where a store asks for its number of it in place of the ETag (Google's).
     """
 
     path: str
     bytes: int
     modified: float
     version: str
+    generation: str
 
 
 def get(path: str, first: int = 0, count: int | None = None) -> bytes:
@@ -76,7 +80,9 @@ def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found
       OSError, StorageError: as `get`.
     """
     store, key = _open(path)
-    there: Any = {"e_tag": instead_of.version} if instead_of else "create" if new else "overwrite"
+    there: Any = "create" if new else "overwrite"
+    if instead_of:
+        there = {"e_tag": instead_of.version, "version": instead_of.generation}
     with _Said(path):
         store.put(key, b"".join(pieces), mode=there)
 
@@ -130,6 +136,7 @@ def _found(beside: str, meta: Any) -> Found:
         meta["size"],
         meta["last_modified"].timestamp(),
         meta["e_tag"] or "",
+        meta["version"] or "",
     )
 
 
@@ -150,13 +157,21 @@ def _client(place: str, bucket: str) -> Any:
     from obstore.store import from_url
 
     has_key = any(name.startswith(_KEYS[place]) for name in os.environ)
-    local = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    emulator = os.environ.get(_EMULATOR, "") if place == "gs" else ""
+    endpoint = emulator if place == "gs" else os.environ.get("AWS_ENDPOINT_URL", "")
     patience = _PATIENCE if has_key else _SHORT_PATIENCE
     return from_url(
         f"{place}://{bucket}",
-        client_options={"allow_http": local, "connect_timeout": "5s", "timeout": "60s"},
+        config={"service_account_key": json.dumps(_no_key(emulator))} if emulator else None,
+        client_options={"allow_http": endpoint.startswith("http://"), "connect_timeout": "5s", "timeout": "60s"},
         retry_config={"max_retries": 12, "retry_timeout": timedelta(seconds=patience)},
     )
+
+
+def _no_key(emulator: str) -> dict[str, Any]:
+    """The key file that leads the client to an emulator, which asks for none."""
+    nobody = dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
+    return {"gcs_base_url": emulator, "disable_oauth": True, **nobody}
 
 
 class _Said:
