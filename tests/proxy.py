@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,9 +48,59 @@ Forward = Callable[[Request], Answer]
 Between = Callable[[Request, Forward], Answer]
 
 
+def flaky() -> Between:
+    """Spoils whatever is asked for the first time: what is asked decides how, whoever comes first."""
+    asked: set[tuple[str, str]] = set()
+
+    def between(request: Request, forward: Forward) -> Answer:
+        what = request.method, request.target
+        if what in asked:
+            return forward(request)
+        asked.add(what)
+        how = WAYS[zlib.crc32(repr(what).encode()) % len(WAYS)]
+        return how(request, forward)
+
+    return between
+
+
+def refused(status: int, code: str) -> Answer:
+    """What a store says, of S3's protocol."""
+    return Answer(status, {"Content-Type": "application/xml"}, f"<Error><Code>{code}</Code></Error>".encode())
+
+
+def _failing(_request: Request, _forward: Forward) -> Answer:
+    return refused(500, "InternalError")
+
+
+def _busy(_request: Request, _forward: Forward) -> Answer:
+    return refused(503, "SlowDown")
+
+
+def _lost(request: Request, forward: Forward) -> Answer:
+    """Does what is asked, and says nothing."""
+    forward(request)
+    raise ConnectionError
+
+
+def _half(request: Request, forward: Forward) -> Answer:
+    answer = forward(request)
+    return replace(answer, cut=len(answer.body) // 2)
+
+
+def _slow(request: Request, forward: Forward) -> Answer:
+    time.sleep(0.3)
+    return forward(request)
+
+
+WAYS: tuple[Between, ...] = (_failing, _busy, _lost, _half, _slow)
+
+
 @contextmanager
 def before(server: str, between: Between) -> Iterator[str]:
-    """The address of a proxy of a server on loopback. `between` answers, having asked the server or not."""
+    """The address of a proxy of a server on loopback. `between` answers, having asked the server or not.
+
+    Where it raises an error, the connection is closed without an answer.
+    """
     host = urlsplit(server).netloc
 
     def forward(request: Request) -> Answer:
@@ -90,7 +142,7 @@ def before(server: str, between: Between) -> Iterator[str]:
         daemon_threads = True
         request_queue_size = 64
 
-        def handle_error(self, *_: Any) -> None:  # whoever asked has gone
+        def handle_error(self, *_: Any) -> None:  # whoever asked has gone, or is to think so
             pass
 
     proxy = Server(("127.0.0.1", 0), Handler)

@@ -14,7 +14,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import resources
 from unittest import mock
 from urllib.parse import unquote
@@ -48,8 +48,11 @@ def serving() -> Iterator[str]:
 
 @contextmanager
 def spoilt(between: proxy.Between) -> Iterator[None]:
-    """Puts a proxy before the server of `serving`, for a `with` block."""
-    with proxy.before(os.environ["AWS_ENDPOINT_URL"], between) as address, variables(AWS_ENDPOINT_URL=address):
+    """Puts a proxy before the servers of `serving` and `serving_google`, for a `with` block."""
+    named = [name for name in ("AWS_ENDPOINT_URL", "STORAGE_EMULATOR_HOST") if name in os.environ]
+    with ExitStack() as stack:
+        addresses = {name: stack.enter_context(proxy.before(os.environ[name], between)) for name in named}
+        stack.enter_context(variables(**addresses))
         yield
 
 
@@ -110,7 +113,7 @@ def _wait_for(address: str) -> None:
 
 def _as_google(request: proxy.Request, forward: proxy.Forward) -> proxy.Answer:
     """Asks fake-gcs-server what Google's store understands, and words its answers as Google's does."""
-    path, _, query = request.target.partition("?")
+    path = request.target.partition("?")[0]
     bucket, _, name = path[1:].partition("/")
     if bucket != BUCKET:
         text = "<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist.</Message></Error>"

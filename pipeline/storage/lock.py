@@ -12,6 +12,7 @@ import socket
 import stat
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -63,7 +64,7 @@ def exclusive(
 @contextmanager
 def _leased(path: str, folder: str, who: str, flag: str) -> Iterator[None]:
     """Holds an object store's folder for a `with` block. Raises StorageError where somebody else does."""
-    holder = f"process {os.getpid()} on {socket.gethostname()}"
+    holder = f"process {os.getpid()} on {socket.gethostname()}, {uuid.uuid4().hex[:8]}"
     try:
         objects.put(path, [holder.encode()], new=True)
     except FileExistsError:

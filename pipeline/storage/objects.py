@@ -11,7 +11,8 @@ import errno
 import functools
 import json
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -20,8 +21,14 @@ from pipeline.errors import StorageError
 
 PLACES = ("s3", "gs", "az")
 _PATIENCE = 60.0  # seconds in which a request is tried again, of a store that is slow or says it is busy
+_UNTIL_PATIENCE_ENDS = 1000  # tries: the waits below are longer together
+_WAITS: Any = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=8), "base": 3.0}
 _SHORT_PATIENCE = 8.0  # the same where no key is set: whether there is one is then asked of the machine, if it knows
 _EMULATOR = "STORAGE_EMULATOR_HOST"  # of Google's store; Google's own clients know it, too
+_PART = 32 * 2**20  # bytes; what has more is put in parts of that size, each a request
+_BUSY = re.compile(r"status code: (5\d\d [A-Z][\w ]+|429 [A-Z][\w ]+)")
+_TORN = "response body error"  # in the client's text, of most of what it does not ask for again itself
+_TRIES = 4  # of what was torn
 _KEYS = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_"),
     "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", _EMULATOR),
@@ -60,10 +67,9 @@ def get(path: str, first: int = 0, count: int | None = None) -> bytes:
     Raises OSError (FileNotFoundError, PermissionError), or StorageError of the place.
     """
     store, key = _open(path)
-    with _Said(path):
-        if count is None:
-            return bytes(store.get(key).bytes())
-        return bytes(store.get_range(key, start=first, length=count))
+    if count is None:
+        return bytes(_patiently(path, lambda: store.get(key).bytes()))
+    return bytes(_patiently(path, lambda: store.get_range(key, start=first, length=count)))
 
 
 def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found | None = None) -> None:
@@ -71,7 +77,8 @@ def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found
 
     Args:
       path: of it.
-      pieces: of its bytes.
+      pieces: of its bytes. Under a condition, no other writer may write the same: where an answer is lost, and the
+        store refuses the second try, they tell that the first was done.
       new: whether there must be none of that name; the store itself sees to it.
       instead_of: what must be there now; the store sees to that, too.
 
@@ -83,31 +90,49 @@ def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found
     there: Any = "create" if new else "overwrite"
     if instead_of:
         there = {"e_tag": instead_of.version, "version": instead_of.generation}
-    with _Said(path):
-        store.put(key, b"".join(pieces), mode=there)
+    data = b"".join(pieces)
+    try:
+        _patiently(path, lambda: store.put(key, data, mode=there, chunk_size=_PART))
+    except (FileExistsError, StorageError):
+        if not (new or instead_of) or not _holds(path, data):
+            raise
+
+
+def _holds(path: str, data: bytes) -> bool:
+    with suppress(OSError, StorageError):
+        return get(path) == data
+    return False
 
 
 def below(folder: str) -> Iterator[Found]:
     """All objects below a folder, at any depth. Raises as `get`."""
     store, key = _open(folder)
-    with _Said(folder):
-        for chunk in store.list(key or None):
-            yield from (_found(folder, meta) for meta in chunk)
+    last, torn = None, 0
+    while True:
+        try:
+            with _Said(folder):
+                for chunk in store.list(key or None, offset=last):
+                    yield from (_found(folder, meta) for meta in chunk)
+                    last, torn = chunk[-1]["path"], 0
+            return
+        except _TornError:
+            torn += 1
+            if torn == _TRIES:
+                raise
 
 
 def directly_in(folder: str) -> list[Found]:
     """The objects directly in a folder. Raises as `get`."""
     store, key = _open(folder)
-    with _Said(folder):
-        return [_found(folder, meta) for meta in store.list_with_delimiter(key or None)["objects"]]
+    listed = _patiently(folder, lambda: store.list_with_delimiter(key or None))
+    return [_found(folder, meta) for meta in listed["objects"]]
 
 
 def head(path: str) -> Found | None:
     """What is known of an object; None where there is none. Raises as `get`."""
     store, key = _open(path)
     try:
-        with _Said(path):
-            return _found(path, store.head(key))
+        return _found(path, _patiently(path, lambda: store.head(key)))
     except FileNotFoundError:
         return None
 
@@ -120,12 +145,22 @@ def delete(paths: Iterable[str]) -> None:
     keys = [key for _, key in map(_open, named)]
     store, _ = _open(named[0])
     try:
-        with _Said(named[0]):
-            store.delete(keys)
+        _patiently(named[0], lambda: store.delete(keys))
     except FileNotFoundError:  # some stores say so, and may leave the others
         for path, key in zip(named, keys, strict=True):
-            with suppress(FileNotFoundError), _Said(path):
-                store.delete(key)
+            with suppress(FileNotFoundError):
+                _patiently(path, functools.partial(store.delete, key))
+
+
+def _patiently(path: str, ask: Callable[[], Any], tries: int = _TRIES) -> Any:
+    """Asks again where an answer is torn. Raises as `get`."""
+    try:
+        with _Said(path):
+            return ask()
+    except _TornError:
+        if tries == 1:
+            raise
+        return _patiently(path, ask, tries - 1)
 
 
 def _found(beside: str, meta: Any) -> Found:
@@ -160,18 +195,26 @@ def _client(place: str, bucket: str) -> Any:
     emulator = os.environ.get(_EMULATOR, "") if place == "gs" else ""
     endpoint = emulator if place == "gs" else os.environ.get("AWS_ENDPOINT_URL", "")
     patience = _PATIENCE if has_key else _SHORT_PATIENCE
-    return from_url(
+    return from_url(  # type: ignore[call-overload]
         f"{place}://{bucket}",
-        config={"service_account_key": json.dumps(_no_key(emulator))} if emulator else None,
+        **({"service_account_key": _no_key(emulator)} if emulator else {}),
         client_options={"allow_http": endpoint.startswith("http://"), "connect_timeout": "5s", "timeout": "60s"},
-        retry_config={"max_retries": 12, "retry_timeout": timedelta(seconds=patience)},
+        retry_config={
+            "max_retries": _UNTIL_PATIENCE_ENDS,
+            "backoff": _WAITS,
+            "retry_timeout": timedelta(seconds=patience),
+        },
     )
 
 
-def _no_key(emulator: str) -> dict[str, Any]:
+def _no_key(emulator: str) -> str:
     """The key file that leads the client to an emulator, which asks for none."""
     nobody = dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
-    return {"gcs_base_url": emulator, "disable_oauth": True, **nobody}
+    return json.dumps({"gcs_base_url": emulator, "disable_oauth": True, **nobody})
+
+
+class _TornError(StorageError):
+    """An answer that ended before it should."""
 
 
 class _Said:
@@ -207,4 +250,10 @@ def _translated(error: Exception, path: str) -> Exception | None:
         return None
     if any(word in text for word in ("169.254.169.254", "metadata.google.internal", "credential")):
         return StorageError(f"{path}: no credentials were found: {hint}.")
-    return StorageError(f"{path} cannot be reached: {text.splitlines()[0][:300]}. If it is another place: {hint}.")
+    if busy := _BUSY.search(text):
+        return StorageError(
+            f"{path} cannot be reached: for {_PATIENCE:.0f} s the store has answered {busy[1]}. Run the same command "
+            "again later: what is finished is kept."
+        )
+    kind = _TornError if _TORN in text else StorageError
+    return kind(f"{path} cannot be reached: {text.splitlines()[0][:300]}. If it is another place: {hint}.")

@@ -1,4 +1,7 @@
-"""From an object store, to it, and learning from it: the same bytes and the same weights as on a local disk."""
+"""From an object store, to it, and learning from it: the same bytes and the same weights as on a local disk.
+
+All through a line that spoils, in some way, whatever is asked for the first time.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,17 @@ import io
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from pipeline.atelier.gallery import write_gallery
 from pipeline.dataset.dataset import Dataset
 from pipeline.storage import objects
-from tests import forked
+from tests import forked, proxy
 from tests.end_to_end import builds
 from tests.end_to_end.trainings import newest_step, wait_for_step
-from tests.remote import serving
+from tests.remote import serving, serving_google, spoilt
 from trainer.training import checkpoint
 
 SCHEMES = ("--crop=32", "--samples=4")
@@ -25,7 +29,7 @@ SCHEMES = ("--crop=32", "--samples=4")
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    with serving() as address:
+    with serving() as address, spoilt(proxy.flaky()):
         yield address
 
 
@@ -57,6 +61,18 @@ def test_a_build_there_gives_the_bytes_of_one_here_and_can_be_verified(datasets:
     done = forked.run("pipeline.verify", f"{there}/crop32x4")
     assert done.returncode == 0, done.stderr
     assert not [found.path for found in objects.below(there) if "/.tmp-" in found.path or "/.lock" in found.path]
+
+
+def test_a_build_in_googles_store_gives_the_same_bytes(datasets: tuple[str, Path], uploaded: str) -> None:
+    pictures = {found.path.removeprefix(uploaded): objects.get(found.path) for found in objects.below(uploaded)}
+    with serving_google() as google:
+        for name, content in pictures.items():
+            objects.put(f"{google}/art{name}", [content])
+        builds.build(f"{google}/art", f"{google}/datasets", *SCHEMES)
+        for name, content in builds.shards(datasets[1] / "crop32x4" / "1.0.0").items():
+            assert objects.get(f"{google}/datasets/crop32x4/1.0.0/{name}") == content
+        done = forked.run("pipeline.verify", f"{google}/datasets/crop32x4")
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_second_build_there_has_nothing_to_do(datasets: tuple[str, Path], uploaded: str) -> None:
@@ -114,3 +130,31 @@ def test_a_missing_bucket_and_a_run_folder_that_is_an_address_are_a_sentence(dat
     done = forked.run("trainer.main", f"--dataset_dir={datasets[0]}/crop32x4", "--run_dir=s3://bucket/run")
     assert done.returncode == 1
     assert "Pass a local folder" in done.stderr
+
+
+def test_pictures_that_go_or_are_locked_meanwhile_are_rejects(uploaded: str, tmp_path: Path) -> None:
+    first, second = [found.path for found in objects.below(uploaded) if found.path.endswith(".jpg")][:2]
+
+    def between(request: proxy.Request, forward: proxy.Forward) -> proxy.Answer:
+        if unquote(request.target).endswith(first.partition("://")[2]):
+            return proxy.refused(404, "NoSuchKey")
+        if unquote(request.target).endswith(second.partition("://")[2]):
+            return proxy.refused(403, "AccessDenied")
+        return forward(request)
+
+    with spoilt(between):
+        builds.build(uploaded, tmp_path, *SCHEMES, "--max_rejects=0.5")
+    rows = csv.DictReader((tmp_path / "crop32x4" / "1.0.0" / "rejects.csv").read_text().splitlines())
+    said = {row["path"]: row["detail"] for row in rows}
+    assert list(said) == [first, second]
+    gone, locked = said.values()
+    assert "there is no such object" in gone
+    assert "the store does not allow it" in locked
+
+
+def test_a_store_that_allows_nothing_is_a_sentence(uploaded: str, bucket: str) -> None:
+    with spoilt(lambda _request, _forward: proxy.refused(403, "AccessDenied")):
+        done = builds.run(uploaded, f"{bucket}/locked", *SCHEMES)
+    assert done.returncode == 1
+    assert "the store does not allow it" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from obstore.exceptions import GenericError
@@ -11,7 +11,8 @@ from obstore.exceptions import GenericError
 from pipeline.errors import StorageError
 from pipeline.storage import files, lock, objects
 from pipeline.storage.lock import LOCK_FILE, exclusive
-from tests.remote import serving, serving_google, variables
+from tests import proxy
+from tests.remote import serving, serving_google, spoilt, variables
 
 
 @pytest.fixture(scope="module", params=[serving, serving_google])
@@ -60,6 +61,27 @@ def test_what_must_be_new_or_as_it_was_is_refused_by_the_store(remote: str) -> N
     with pytest.raises(FileExistsError):
         objects.put(path, [b"three"], instead_of=before)
     assert objects.get(path) == b"two"
+
+
+@pytest.mark.parametrize("way", proxy.WAYS)
+def test_a_line_that_fails_once_does_not_show(remote: str, way: proxy.Between) -> None:
+    objects.put(f"{remote}/there", [b"content" * 1000])
+
+    def asked(ask: Callable[[], object]) -> object:
+        first = iter([way])
+        with spoilt(lambda request, forward: next(first, lambda *both: both[1](both[0]))(request, forward)):
+            return ask()
+
+    assert asked(lambda: objects.get(f"{remote}/there")) == b"content" * 1000
+    assert asked(lambda: objects.get(f"{remote}/there", 7, 7)) == b"content"
+    assert asked(lambda: [found.bytes for found in objects.below(remote)]) == [7000]
+    assert asked(lambda: [found.bytes for found in objects.directly_in(remote)]) == [7000]
+    asked(lambda: objects.put(f"{remote}/new", [b"mine"], new=True))
+    before = objects.head(f"{remote}/new")
+    asked(lambda: objects.put(f"{remote}/new", [b"mine still"], instead_of=before))
+    assert objects.get(f"{remote}/new") == b"mine still"
+    asked(lambda: objects.delete([f"{remote}/new", f"{remote}/there"]))
+    assert list(objects.below(remote)) == []
 
 
 def test_without_a_key_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
