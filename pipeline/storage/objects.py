@@ -21,8 +21,7 @@ from pipeline.errors import StorageError
 
 PLACES = ("s3", "gs", "az")
 _PATIENCE = 60.0  # seconds in which a request is tried again, of a store that is slow or says it is busy
-_UNTIL_PATIENCE_ENDS = 1000  # tries: the waits below are longer together
-_WAITS: Any = {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=8), "base": 3.0}
+_UNTIL_PATIENCE_ENDS = 1000  # tries
 _SHORT_PATIENCE = 8.0  # the same where no key is set: whether there is one is then asked of the machine, if it knows
 _EMULATOR = "STORAGE_EMULATOR_HOST"  # of Google's store; Google's own clients know it, too
 _PART = 32 * 2**20  # bytes; what has more is put in parts of that size, each a request
@@ -34,6 +33,7 @@ _KEYS = {
     "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", _EMULATOR),
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS", "AZURE_CLIENT_ID", "AZURE_SKIP_SIGNATURE"),
 }
+_NO_KEY = ("169.254.169.254", "metadata.google.internal", "credential", "Account must be specified")
 _HINTS = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of a profile in ~/.aws: aws configure export-credentials "
     "--format env; for a bucket that is open to all: AWS_SKIP_SIGNATURE=true), and AWS_ENDPOINT_URL for a provider "
@@ -93,15 +93,9 @@ def put(path: str, pieces: Iterable[bytes], new: bool = False, instead_of: Found
     data = b"".join(pieces)
     try:
         _patiently(path, lambda: store.put(key, data, mode=there, chunk_size=_PART))
-    except (FileExistsError, StorageError):
-        if not (new or instead_of) or not _holds(path, data):
+    except FileExistsError:
+        if get(path) != data:
             raise
-
-
-def _holds(path: str, data: bytes) -> bool:
-    with suppress(OSError, StorageError):
-        return get(path) == data
-    return False
 
 
 def below(folder: str) -> Iterator[Found]:
@@ -176,7 +170,7 @@ def _found(beside: str, meta: Any) -> Found:
 
 
 def _open(path: str) -> tuple[Any, str]:
-    """(client, key) of an address. Raises StorageError where it is none of the places that are known."""
+    """(client, key) of an address. Raises StorageError where it is of no place that is known, or that has no key."""
     place, _, rest = path.partition("://")
     bucket, _, key = rest.partition("/")
     if place not in PLACES or not bucket:
@@ -184,7 +178,8 @@ def _open(path: str) -> tuple[Any, str]:
             f"{path}: expected a local path, or an address such as s3://BUCKET/folder, gs://BUCKET/folder or "
             "az://CONTAINER/folder. Other file systems are not read; mount them, and pass the path."
         )
-    return _client(place, bucket), key.strip("/")
+    with _Said(path):
+        return _client(place, bucket), key.strip("/")
 
 
 @functools.cache
@@ -201,7 +196,11 @@ def _client(place: str, bucket: str) -> Any:
         client_options={"allow_http": endpoint.startswith("http://"), "connect_timeout": "5s", "timeout": "60s"},
         retry_config={
             "max_retries": _UNTIL_PATIENCE_ENDS,
-            "backoff": _WAITS,
+            "backoff": {
+                "init_backoff": timedelta(seconds=0.1),
+                "max_backoff": timedelta(seconds=patience / 8),
+                "base": 3.0,
+            },
             "retry_timeout": timedelta(seconds=patience),
         },
     )
@@ -248,7 +247,7 @@ def _translated(error: Exception, path: str) -> Exception | None:
         return PermissionError(errno.EACCES, f"the store does not allow it: {hint}", path)
     if not isinstance(error, exceptions.BaseError):
         return None
-    if any(word in text for word in ("169.254.169.254", "metadata.google.internal", "credential")):
+    if any(word in text for word in _NO_KEY):
         return StorageError(f"{path}: no credentials were found: {hint}.")
     if busy := _BUSY.search(text):
         return StorageError(

@@ -88,9 +88,9 @@ def test_without_a_key_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STORAGE_EMULATOR_HOST"):
         monkeypatch.delenv(name, raising=False)
     with variables():
-        for address, key in (("s3://bucket/x", "AWS_ACCESS_KEY_ID"), ("gs://bucket/x", "gcloud auth")):
+        for place, key in (("s3", "AWS_ACCESS_KEY_ID"), ("gs", "gcloud auth"), ("az", "AZURE_STORAGE_ACCOUNT_NAME")):
             with pytest.raises(StorageError, match=f"no credentials were found: .*{key}"):
-                objects.get(address)
+                objects.get(f"{place}://bucket/x")
 
 
 @pytest.mark.parametrize("path", ["hdfs://host/x", "ftp://x/y", "s3://"])
