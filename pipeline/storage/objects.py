@@ -30,7 +30,7 @@ _TORN = "response body error"  # in the client's text, of most of what it does n
 _TRIES = 4  # of what was torn
 _KEYS = {
     "s3": ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_"),
-    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", _EMULATOR),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SKIP_SIGNATURE", _EMULATOR),
     "az": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS", "AZURE_CLIENT_ID", "AZURE_SKIP_SIGNATURE"),
 }
 _NO_KEY = ("169.254.169.254", "metadata.google.internal", "credential", "Account must be specified")
