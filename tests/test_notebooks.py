@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from pipeline.atelier.gallery import write_gallery
+from tests import galleries
 
 ROOT = Path(__file__).parents[1]
 SMALL = "--backbone=ResNet8 --epochs=1 --batch_size=8 --warmup=0 --augment=none"
@@ -41,9 +41,9 @@ def test_both_do_the_same_with_parameters_of_their_own() -> None:
         assert (ROOT / recipe).is_file()
 
 
-def test_they_build_train_and_show_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_build_train_and_show_a_report(painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    write_gallery(tmp_path / "art", paintings=36)
+    galleries.write(tmp_path / "art", painted)
     parameters = (
         f"DATA, WORK = {str(tmp_path / 'art')!r}, {str(tmp_path)!r}\nSCHEME, TRAIN = '--crop=32 --samples=2', {SMALL!r}"
     )

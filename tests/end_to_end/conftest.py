@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import galleries
 from tests.datasets import make_dataset
 from tests.end_to_end import builds
 
@@ -16,11 +17,9 @@ ALLOW = "--max_rejects=0.5"
 
 
 @pytest.fixture(scope="session")
-def gallery(tmp_path_factory):
-    from pipeline.atelier.gallery import write_gallery
-
+def gallery(painted, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
-    write_gallery(folder, paintings=60, defects=True)
+    galleries.write(folder, painted, galleries.MOST, defects=True)
     yield folder
     for path in folder.rglob("*"):  # pytest cannot delete what may not be read
         if not path.is_symlink():

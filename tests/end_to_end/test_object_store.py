@@ -15,10 +15,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from pipeline.atelier.gallery import write_gallery
 from pipeline.dataset.dataset import Dataset
 from pipeline.storage import objects
-from tests import forked, proxy
+from tests import forked, galleries, proxy
 from tests.end_to_end import builds
 from tests.end_to_end.trainings import newest_step, wait_for_step
 from tests.remote import serving, serving_google, spoilt
@@ -34,10 +33,10 @@ def bucket() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def uploaded(bucket: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def uploaded(bucket: str, painted: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A gallery in the bucket."""
     gallery = tmp_path_factory.mktemp("gallery")
-    write_gallery(gallery, paintings=36)
+    galleries.write(gallery, painted)
     for path in sorted(gallery.rglob("*.*")):
         objects.put(f"{bucket}/art/{path.relative_to(gallery).as_posix()}", [path.read_bytes()])
     return f"{bucket}/art"
