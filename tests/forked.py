@@ -1,8 +1,8 @@
-"""Commands of this project in processes of their own, which may be killed, without loading TensorFlow each time.
+"""Commands of this project in processes of their own, without loading TensorFlow or Beam each time.
 
-A process that has loaded it, and nothing of this project, is forked (`tests.forkserver`): that saves each command five
-seconds of processor time. What is special in a fresh start of Python is tested with one (tests/trainer/test_main.py,
-test_quiet.py).
+A process that has loaded them, and nothing of this project, is forked (`tests.forkserver`): that saves a command of the
+trainer five seconds of processor time, and a build, with its own processes, three. What is special in a fresh start of
+Python is tested with one (tests/trainer/test_main.py, test_quiet.py; for builds tests/end_to_end/test_faults.py).
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ class Command:
         self._said = tempfile.TemporaryDirectory(prefix="said-")
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", **variables}
         request = {"argv": self.args, "environment": environment, "folder": self._said.name}
-        stream = _server().stdin
+        server = _server("pipeline" if module.startswith("pipeline.") else "trainer")
+        stream = server.stdin
         assert stream is not None
         stream.write(json.dumps(request) + "\n")
         stream.flush()
         while (pid := self._noted("pid")) is None:
-            assert _server().poll() is None, "the server of tests.forkserver has ended"
+            assert server.poll() is None, "the server of tests.forkserver has ended"
             time.sleep(0.005)
         self.pid = pid
 
@@ -76,6 +77,8 @@ def run(module: str, *flags: object, **variables: str) -> subprocess.CompletedPr
 
 
 @functools.cache
-def _server() -> subprocess.Popen[str]:
+def _server(package: str) -> subprocess.Popen[str]:
     """It ends when this process closes its standard input, at the latest by ending."""
-    return subprocess.Popen([sys.executable, "-m", "tests.forkserver"], cwd=ROOT, stdin=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.forkserver", package], cwd=ROOT, stdin=subprocess.PIPE, text=True
+    )

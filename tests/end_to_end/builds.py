@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import forked
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -12,19 +14,13 @@ def command(data_dir: Path | str | None, output_dir: Path | str, *flags: str) ->
     return [sys.executable, "-m", "pipeline.build", *data, f"--output_dir={output_dir}", *flags]
 
 
-def run(*arguments: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),  # type: ignore[arg-type]
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+def run(data_dir: Path | str | None, output_dir: Path | str, *flags: str) -> subprocess.CompletedProcess[str]:
+    return forked.run(*command(data_dir, output_dir, *flags)[2:])
 
 
-def build(*arguments: object) -> str:
+def build(data_dir: Path | str | None, output_dir: Path | str, *flags: str) -> str:
     """Builds, and returns what was printed."""
-    done = run(*arguments)
+    done = run(data_dir, output_dir, *flags)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

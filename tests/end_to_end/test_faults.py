@@ -14,14 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.atelier.gallery import write_gallery
 from pipeline.dataset.dataset import Dataset
 from pipeline.verify import verify
+from tests import galleries
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
 
 DATASETS = ("crop64x4/1.0.0", "reshape48/1.0.0")
 SMALL_SHARDS = "--shard_mib=0.1"
+RECEIPTS = "*/1.0.0/.build/receipts/[!.]*.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ STAGES: dict[str, Callable[[Path], bool]] = {
     "while planning": lambda output: count(output, ".survey/*/[0-9]-*.rows.jsonl") > 0,
     "before the first shard": lambda output: count(output, ".jobs/*.jobs") > 0,
     "while a shard is written": lambda output: count(output, "*/1.0.0/.tmp-*") > 0,
-    "after the first shard": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 0,
-    "half-way": lambda output: count(output, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 12,
+    "after the first shard": lambda output: count(output, RECEIPTS) > 0,
+    "half-way": lambda output: count(output, RECEIPTS) > 12,
     "while sealing": lambda output: count(output, "*/1.0.0/paintings.parquet") > 0,
 }
 
@@ -105,18 +106,21 @@ def test_killed_at_every_stage_the_bytes_are_those_of_an_undisturbed_build(galle
     print(f"\nkilled {len(kills)} times: {', '.join(kills)}; all bytes equal")
 
 
-def test_after_a_kill_only_missing_shards_are_written(gallery, tmp_path):
-    process = start(gallery, tmp_path, "--workers=1")
-    receipts = "*/1.0.0/.build/receipts/[!.]*.jsonl"
-    assert wait_until(lambda: count(tmp_path, receipts) > 6, process)
+def test_after_a_kill_only_missing_shards_are_written_on_whatever_machine(gallery, undisturbed, tmp_path):
+    """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    process = start(gallery, first, "--workers=1")
+    assert wait_until(lambda: count(first, RECEIPTS) > 6, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    lines = [(path.parents[2], line) for path in tmp_path.glob(receipts) for line in path.read_text().splitlines()]
+    shutil.copytree(first, second)
+    lines = [(path.parents[2], line) for path in second.glob(RECEIPTS) for line in path.read_text().splitlines()]
     shards = [folder / json.loads(line)["shard"]["filename"] for folder, line in lines]
     before = {path: path.stat().st_mtime_ns for path in shards}
-    printed = builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
-    assert "are written already" in printed
+    assert "are written already" in builds.build(gallery, second, *SCHEMES, ALLOW, SMALL_SHARDS)
     assert {path: path.stat().st_mtime_ns for path in shards} == before
+    for dataset in DATASETS:
+        assert builds.shards(second / dataset) == builds.shards(undisturbed / dataset)
 
 
 def test_a_full_disk_is_a_sentence_and_the_build_goes_on_when_there_is_room(gallery, undisturbed, small_disk):
@@ -143,7 +147,7 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 2, process)
+    assert wait_until(lambda: count(tmp_path, RECEIPTS) > 2, process)
     (nursery,) = [child for child in psutil.Process(process.pid).children() if child.children()]
     family = nursery.children()
     workers = set(family) - {max(family, key=lambda member: member.memory_info().rss)}  # which holds Beam
@@ -158,36 +162,34 @@ def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturb
         assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
 
 
-@pytest.mark.parametrize(
-    ("number", "send", "status"),
-    [(signal.SIGINT, os.killpg, 130), (signal.SIGHUP, os.killpg, 129), (signal.SIGTERM, os.kill, 143)],
-    ids=["Ctrl-C, which a terminal sends to all", "a lost terminal", "a scheduler"],
-)
 def test_a_signal_ends_all_processes_with_one_sentence_and_the_build_resumes(
-    gallery, undisturbed, tmp_path, tmp_path_factory, number, send, status
+    gallery, undisturbed, tmp_path, tmp_path_factory
 ):
     scratch = tmp_path_factory.mktemp("scratch")
-    process = subprocess.Popen(
-        builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS),
-        cwd=builds.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(scratch)},
-        start_new_session=True,
-    )
-    assert wait_until(lambda: count(tmp_path, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 2, process)
-    send(process.pid, number)
-    _, stderr = process.communicate(timeout=600)
-    assert process.returncode == status
-    assert stderr.splitlines()[-1].endswith("The same command resumes from here.")
-    assert "Traceback" not in stderr
-    assert "resource_tracker" not in stderr
-    assert list(scratch.iterdir()) == []
-    deadline = time.monotonic() + 20
-    while not descendants_gone(process):
-        assert time.monotonic() < deadline, "workers outlived their build"
-        time.sleep(0.05)
+    # Ctrl-C, which a terminal sends to all, as it does when it is lost; and a scheduler's.
+    for number, send in ((signal.SIGINT, os.killpg), (signal.SIGHUP, os.killpg), (signal.SIGTERM, os.kill)):
+        process = subprocess.Popen(
+            builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS, "--workers=1"),
+            cwd=builds.ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
+            start_new_session=True,
+        )
+        written = count(tmp_path, RECEIPTS)
+        assert wait_until(lambda written=written: count(tmp_path, RECEIPTS) > written, process)
+        send(process.pid, number)
+        _, stderr = process.communicate(timeout=600)
+        assert process.returncode == 128 + number
+        assert stderr.splitlines()[-1].endswith("The same command resumes from here.")
+        assert "Traceback" not in stderr
+        assert "resource_tracker" not in stderr
+        assert list(scratch.iterdir()) == []
+        deadline = time.monotonic() + 20
+        while not descendants_gone(process):
+            assert time.monotonic() < deadline, "workers outlived their build"
+            time.sleep(0.05)
     assert "are written already" in builds.build(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS)
     for dataset in DATASETS:
         assert builds.contents(tmp_path / dataset) == builds.contents(undisturbed / dataset)
@@ -195,12 +197,11 @@ def test_a_signal_ends_all_processes_with_one_sentence_and_the_build_resumes(
 
 def test_paintings_that_go_away_while_shards_are_written_stop_the_build(gallery, undisturbed, tmp_path):
     away, out = tmp_path / "away", tmp_path / "out"
-    receipts = "*/1.0.0/.build/receipts/[!.]*.jsonl"
     while True:  # until it is caught in time, however busy the machine: with most of the paintings still to be written
         process = start(gallery, out, "--workers=1")
-        assert wait_until(lambda: count(out, receipts) > 2, process)
+        assert wait_until(lambda: count(out, RECEIPTS) > 2, process)
         os.killpg(process.pid, signal.SIGSTOP)
-        if 4 * count(out, receipts) < count(undisturbed, receipts):
+        if 4 * count(out, RECEIPTS) < count(undisturbed, RECEIPTS):
             break
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -217,22 +218,9 @@ def test_paintings_that_go_away_while_shards_are_written_stop_the_build(gallery,
         assert builds.contents(out / dataset) == builds.contents(undisturbed / dataset)
 
 
-def test_a_build_can_be_moved_between_machines_half_done(gallery, undisturbed, tmp_path):
-    """Nothing in the state of a build but the paths of the paintings ties it to where it began."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    process = start(gallery, first)
-    assert wait_until(lambda: count(first, "*/1.0.0/.build/receipts/[!.]*.jsonl") > 4, process)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    shutil.copytree(first, second)
-    assert "are written already" in builds.build(gallery, second, *SCHEMES, ALLOW, SMALL_SHARDS)
-    for dataset in DATASETS:
-        assert builds.shards(second / dataset) == builds.shards(undisturbed / dataset)
-
-
-def test_a_file_that_is_not_what_the_survey_saw_is_looked_at_again_in_the_same_build(tmp_path):
+def test_a_file_that_is_not_what_the_survey_saw_is_looked_at_again_in_the_same_build(painted, tmp_path):
     gallery, output = tmp_path / "gallery", tmp_path / "output"
-    write_gallery(gallery, paintings=36)
+    galleries.write(gallery, painted)
     builds.build(gallery, output, "--reshape=48")
     shutil.rmtree(output / "reshape48")
     edited = sorted(gallery.rglob("*.jpg"))[0]
