@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from tests import forked
 from trainer.network import models
 from trainer.network.backbones import BACKBONES
 from trainer.network.models import Design
@@ -62,16 +63,21 @@ CHEAPEST = {
 } | {"MobileNet"}
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, *backbones: str) -> None:
+    """Lets a small network take the place of these, with the pixels that are scaled for them."""
+    create = models.create_backbone
+
+    def create_small(name: str, **arguments: object) -> keras.Model:
+        return create("ResNet8" if name in backbones else name, **arguments)
+
+    monkeypatch.setattr(models, "create_backbone", create_small)
+
+
 def test_saved_models_load_without_this_project_and_say_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Backbones of Keras are Keras's to save. What is scaled for one of them needs none of its hundreds of layers.
-    create = models.create_backbone
-
-    def create_small(name: str, **arguments: object) -> keras.Model:
-        return create("ResNet8" if name in ("MobileNet", "MobileNetV3Small", "ResNet50") else name, **arguments)
-
-    monkeypatch.setattr(models, "create_backbone", create_small)
+    stand_in(monkeypatch, "MobileNet", "MobileNetV3Small", "ResNet50")
     keras.utils.set_random_seed(0)
     expected = {}
     for backbone in CHEAPEST:
@@ -80,15 +86,8 @@ def test_saved_models_load_without_this_project_and_say_the_same(
         models.save(network.model, design, tmp_path / f"{backbone}.keras")
         expected[backbone] = np.asarray(network.model(pictures(), training=False))
     np.save(tmp_path / "pictures.npy", pictures())
-    script = """
-import keras, numpy as np, pathlib, sys
-for path in pathlib.Path().glob("*.keras"):
-    model = keras.models.load_model(path)
-    assert model.get_layer("embedding").output.dtype == model.get_layer("scores").output.dtype == "float32"
-    np.save(path.with_suffix(".npy"), model(np.load("pictures.npy"), training=False))
-assert not any(name.split(".")[0] in ("trainer", "pipeline") for name in sys.modules)
-"""
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    done = forked.run("tests.trainer.network.loading", tmp_path)
+    assert done.returncode == 0, done.stderr
     for backbone, scores in expected.items():
         tolerance = 0.05 if backbone == "MobileNet" else 1e-5  # saved as float32, trained with half the digits
         np.testing.assert_allclose(np.load(tmp_path / f"{backbone}.npy"), scores, atol=tolerance)
@@ -106,7 +105,10 @@ assert not any(name.split(".")[0] in ("trainer", "pipeline") for name in sys.mod
         ("MobileNetV3Small", keras.applications.mobilenet_v3.preprocess_input),
     ],
 )
-def test_each_backbone_gets_the_input_it_was_made_for(backbone: str, prepare: object) -> None:
+def test_each_backbone_gets_the_input_it_was_made_for(
+    backbone: str, prepare: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch, backbone)
     network = models.build(Design(backbone, 32, 32, 4, 0.2, grayscale=False))
     at = next(operation for operation in network.model.operations if operation is network.backbone)
     before = keras.Model(network.model.inputs, at._inbound_nodes[0].input_tensors[0])
