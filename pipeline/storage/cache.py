@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
@@ -17,6 +18,7 @@ from typing import BinaryIO
 from pipeline.storage import files
 
 _PIECE = 2**20
+_WRITING = 3600  # seconds, after which a half-written copy is one that a killed process left
 
 
 class FileCache:
@@ -74,7 +76,10 @@ class FileCache:
         with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # another process has just deleted it
-                    copies.append((entry.stat().st_mtime, entry.stat().st_size, entry.path))
+                    found = entry.stat()
+                    half_written = entry.name.startswith(files.TEMPORARY) and time.time() - found.st_mtime < _WRITING
+                    if not half_written:
+                        copies.append((found.st_mtime, found.st_size, entry.path))
         held = sum(size for _, size, _ in copies)
         for _, bytes_, path in sorted(copies):
             if held + size <= self._most:

@@ -61,6 +61,19 @@ def test_a_damaged_copy_is_fetched_again(sources, tmp_path, damage):
     assert (tmp_path / "cache" / digest(data)).read_bytes() == data
 
 
+def test_what_another_process_is_writing_stays_and_what_one_has_left_goes(sources, tmp_path):
+    cache = FileCache(tmp_path / "cache", 150)
+    data = sources[0].read_bytes()
+    read(cache, sources[0], digest(data))
+    writing, left = tmp_path / "cache" / ".tmp-1-x", tmp_path / "cache" / ".tmp-2-x"
+    for path in (writing, left):
+        path.write_bytes(bytes(100))
+    os.utime(left, (0, 0))
+    read(cache, sources[1], digest(sources[1].read_bytes()))
+    assert writing.exists()
+    assert not left.exists()
+
+
 def test_several_readers_may_share_a_folder_that_is_too_small_for_them(sources, tmp_path):
     contents = [path.read_bytes() for path in sources]
 
