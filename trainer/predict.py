@@ -162,9 +162,9 @@ def predict(
     for argument in arguments:
         if not (files.is_remote(argument) or Path(argument).exists()):
             raise InputError(f"There is no file or folder {argument}.")
+    opening.prepare()  # while TensorFlow is imported
     as_table = len(arguments) > 1 or is_folder(arguments[0])
     listed = list(pictures(arguments))
-    opening.prepare()  # while TensorFlow is imported
     from trainer.asking.attributor import Attributor
 
     with Attributor(run, max_pixels, max_seconds) as attributor:
