@@ -58,8 +58,8 @@ def _spill(run: Iterable[tuple[str, bytes]], folder: str) -> IO[bytes]:
         file.seek(0)
     except OSError as error:
         raise StorageError(
-            f"Paintings cannot be sorted in {folder} ({error.strerror}): that takes about 4 KB of its disk for each. Set "
-            "TMPDIR to a folder that has room, and run the same command again."
+            f"Paintings cannot be sorted in {folder} ({error.strerror}): that takes about 4 KB of its disk for each. "
+            "Set TMPDIR to a folder that has room, and run the same command again."
         ) from error
     return file
 
