@@ -261,7 +261,7 @@ class Config:
     cache_dir: str = flag(
         "",
         "Keep copies of the dataset's shards in this folder, on a local disk. Pass it where the dataset lies in an "
-        "object store or on a slow share: from the second epoch on nothing is fetched.",
+        "object store or on a slow share: where all of it fits, nothing is fetched from the second epoch on.",
         may_change=True,
         left_open=True,
         incidental=True,

@@ -1,8 +1,8 @@
 """Which paintings are near copies of each other? Links between paintings, by their hashes and second looks.
 
 Three kinds of copies are looked for: of the whole picture, of it mirrored, and with its edges cut off or framed. Up to
-EXACT_UP_TO paintings all are compared with all. Above, the whole pictures still are, where faiss is installed; for the
-other kinds, and for all kinds above ALL_PAIRS_UP_TO, it is LSH that names the pairs to compare (Indyk and Motwani,
+EXACT_UP_TO paintings all are compared with all. Above, the whole pictures still are, which takes long without faiss;
+for the other kinds, and for all kinds above ALL_PAIRS_UP_TO, LSH names the pairs to compare (Indyk and Motwani,
 "Approximate nearest neighbors", 1998): TABLES times, hashes that agree in KEY_BITS bits chosen by chance. Of pairs so
 many bits apart it finds 1.00 (up to 32), 0.93 (48) and 0.43 (64).
 """
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.pictures.likeness import compare_looks, mirrored
 from pipeline.plan.order import keyed_order
 
-# Of 1,227 real paintings and of altered copies of a fifth of them; see docs/EXPERIMENTS.md.
+# Of 1,227 real paintings and of altered copies of a fourth of them; see docs/EXPERIMENTS.md.
 SURE_BITS = 32  # of 256 in which hashes of copies may differ
 NEAR_BITS = 64  # the same, if a second look agrees
 INNER_BITS = 48  # between the whole of one picture and the inner part of another
@@ -173,7 +173,7 @@ def warn_of_slow_search(paintings: int) -> str:
     hours = paintings**2 / 2 / _PAIRS_A_SECOND / 3600
     return (
         f"{paintings:,} paintings are compared with each other for near copies, about {hours:.1f} hours of a core. "
-        "With faiss it is a tenth of that: pip install 'morelli[scale]'. Or pass --dedup=exact."
+        "With faiss it is an eighth of that: pip install 'morelli[scale]'. Or pass --dedup=exact."
     )
 
 
@@ -200,7 +200,7 @@ def _signs(hashes: np.ndarray) -> np.ndarray:
 
 
 def _within_by_faiss(faiss: Any, hashes: np.ndarray, others: np.ndarray, bits: int) -> Pairs:
-    """The same, an order of magnitude faster."""
+    """The same, eight times as fast."""
     index = faiss.IndexBinaryFlat(hashes.shape[1] * 8)
     index.add(np.ascontiguousarray(others))
     limits, distances, twos = index.range_search(np.ascontiguousarray(hashes), bits + 1)  # less than, it means
