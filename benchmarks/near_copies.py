@@ -21,7 +21,7 @@ from benchmarks.measure import save, table
 from pipeline.gallery.find import find_gallery
 from pipeline.pictures.decode import decode
 from pipeline.pictures.likeness import RESOLUTION, Likeness, compare_looks, likeness, read_look
-from pipeline.plan import near
+from pipeline.plan import near, search
 
 EVERY = 4
 SIDE = 900  # pixels of the longer side of altered copies, at most
@@ -78,8 +78,8 @@ def look(data: bytes) -> Likeness:
 class Found:
     """What the plan finds in pictures: candidates, second looks, links that are cut, and row -> centre of its group."""
 
-    candidates: list[near.Candidate]
-    looks: dict[int, np.ndarray]
+    candidates: np.ndarray
+    looks: near.Looks
     cut: list[near.Link]
     centres: dict[int, int]
 
@@ -90,10 +90,10 @@ class Found:
             np.array([list(bytes.fromhex(text)) for text in texts], np.uint8)
             for texts in ([each.hash for each in seen], [each.inner for each in seen])
         )
-        looks = {row: read_look(each.look) for row, each in enumerate(seen)}
-        candidates = list(near.find_candidates(hashes, inner))
-        centres, cut = near.star_groups(near.confirm(candidates, looks))
-        return cls(candidates, looks, cut, near.add_same(centres, hashes))
+        looks = near.Looks(np.arange(len(seen)), np.stack([read_look(each.look) for each in seen]))
+        found = search.find(hashes, inner)
+        centres, cut = near.star_groups(near.confirm(found.candidates, looks))
+        return cls(found.candidates, looks, cut, near.add_same(centres, found.same))
 
     def group(self, row: int) -> set[int]:
         """All rows of a row's group."""
@@ -113,10 +113,13 @@ def main() -> None:
     groups = len(set(alone.centres.values()))
     print(f"{len(paths):,} paintings: {len(alone.centres):,} in {groups:,} groups, {len(alone.cut)} links cut")
     if asked.pairs:
-        for pair in sorted(set(alone.candidates), key=lambda pair: (pair.kind, pair.bits)):
-            if pair.doubtful or pair.kind != near.WHOLE:
-                alike = compare_looks(alone.looks[pair.one], alone.looks[pair.other], pair.kind == near.MIRRORED)
-                print(pair.kind, pair.bits, f"{alike:.2f}", paths[pair.one].name, paths[pair.other].name)
+        for number, kind in enumerate(search.KINDS):
+            pairs = alone.candidates[alone.candidates[:, 2] == number]
+            ones, others = (alone.looks.of(pairs[:, side]) for side in (0, 1))
+            likeness_of_pairs = compare_looks(ones, others, kind == search.MIRRORED)
+            for (one, other, _, bits), alike in zip(pairs, likeness_of_pairs, strict=True):
+                if kind != search.WHOLE or bits > near.SURE_BITS:
+                    print(kind, bits, f"{alike:.2f}", paths[one].name, paths[other].name)
     originals = range(0, len(paths), EVERY)
     rows, results = [], {}
     for name, alter in ALTERATIONS.items():

@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 from pipeline.flags import Settings
 from pipeline.gallery.find import Gallery, find_gallery
 from pipeline.pictures.guard import most_bytes
-from pipeline.plan import local, near, on_beam
+from pipeline.plan import local, on_beam, search
 from pipeline.plan.order import Records, fingerprints, shard_count
 from pipeline.plan.work import Plan, Rules
 from pipeline.shards import Target
@@ -82,7 +82,7 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
         found.candidates, _survey_folder(settings, found), settings.max_pixels, downloads_folder(settings)
     )
     notes = [*found.notes, *todo.notes]
-    if settings.dedup == "near" and (slow := near.warn_of_slow_search(len(found.candidates))):
+    if settings.dedup == "near" and (slow := search.warn_of_slow_search(len(found.candidates))):
         notes.append(slow)
     return Found(tuple(notes), todo.jobs, todo.results, len(found.candidates), todo.known)
 

@@ -1,6 +1,6 @@
 """What is kept of a picture to tell its copies by: a perceptual hash, the same of its inner part, and a second look.
 
-Build workers load this module. Which pictures are copies by these is decided in `pipeline.plan.near`.
+Build workers load this module. Which pictures are copies by these is decided in `pipeline.plan`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ RESOLUTION = 128  # `at_least` of decode for a picture that is only looked at
 MARGIN = 0.045  # of width and height, on either side, that the inner part lacks
 HASH_BYTES = 32
 LOOK_SHAPE = (2, 12, 12)  # gradients to the right and down, rows, columns
+LOOK_BYTES = 144  # of a second look
 
 _SIDE = 64  # pixels that the hash looks at
 _WAVES = 16  # frequencies that it keeps, in either direction
@@ -92,16 +93,31 @@ def _second_look(pixels: np.ndarray) -> str:
 
 
 def read_look(look: str) -> np.ndarray:
-    """The gradients of a second look: float32[LOOK_SHAPE], -7 to 7. Raises ValueError where it is none."""
+    """A second look as it is compared: uint8[LOOK_BYTES]. Raises ValueError where it is none."""
     packed = np.frombuffer(base64.b64decode(look, validate=True), np.uint8)
-    levels = np.stack([packed >> 4, packed & 15], axis=1).reshape(LOOK_SHAPE)
-    return levels.astype(np.float32) - _LEVELS
+    if packed.size != LOOK_BYTES:
+        raise ValueError(f"a second look has {LOOK_BYTES} bytes, not {packed.size}")
+    return packed
 
 
-def compare_looks(one: np.ndarray, other: np.ndarray, mirror: bool = False) -> float:
-    """How alike two second looks are: the correlation of their gradients, -1 to 1. `mirror`: of the one, mirrored."""
+def compare_looks(ones: np.ndarray, others: np.ndarray, mirror: bool = False) -> np.ndarray:
+    """How alike second looks are: float[n], the correlation of their gradients, -1 to 1.
+
+    Args:
+      ones, others: uint8[n, LOOK_BYTES].
+      mirror: whether the former are to be mirrored first.
+    """
+    one, other = _gradients(ones), _gradients(others)
     if mirror:
         # A gradient to the right lies between a block and the next, so that mirrored it is its left neighbour's.
-        right = -np.roll(one[0][:, ::-1], -1, axis=1)
-        one = np.stack([right, one[1][:, ::-1]])
-    return float((one * other).sum() / max(1e-9, np.sqrt((one**2).sum() * (other**2).sum())))
+        right = -np.roll(one[:, 0, :, ::-1], -1, axis=-1)
+        one = np.stack([right, one[:, 1, :, ::-1]], axis=1)
+    places = (1, 2, 3)
+    strength = np.sqrt((one**2).sum(places) * (other**2).sum(places))
+    return np.asarray((one * other).sum(places) / np.maximum(1e-9, strength))
+
+
+def _gradients(packed: np.ndarray) -> np.ndarray:
+    """uint8[n, LOOK_BYTES] -> float32[n, *LOOK_SHAPE], -7 to 7."""
+    levels = np.stack([packed >> 4, packed & 15], axis=-1).reshape(len(packed), *LOOK_SHAPE)
+    return levels.astype(np.float32) - _LEVELS

@@ -6,19 +6,17 @@ Paintings that have copies are few beside all others. These few are looked at to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from pipeline.dataset.rejects import LEAK, Reject
-from pipeline.pictures.likeness import HASH_BYTES, read_look
+from pipeline.pictures.likeness import LOOK_BYTES, read_look
 from pipeline.plan import near
 from pipeline.plan.copies import precedence
+from pipeline.plan.search import Found
 from pipeline.plan.work import Kept, Rules
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +74,22 @@ class Groups:
         return {artist: count - grouped[artist] + len(owned.get(artist, ())) for artist, count in totals.items()}
 
 
-def find_groups(hashes: np.ndarray, read: Callable[[], Iterator[Kept]], rules: Rules) -> Groups:
-    """Finds near copies, and groups them with exact ones.
+def find_groups(found: Found | None, read: Callable[[], Iterator[Kept]], rules: Rules) -> Groups:
+    """Groups near copies with exact ones.
 
     Args:
-      hashes: uint8[n, 2 * HASH_BYTES]: of each painting, its hash and that of its inner part.
-      read: gives the n paintings; it is called a few times.
+      found: of the paintings' hashes; None where near copies are not asked for.
+      read: gives the paintings, in the order of their rows; it is called a few times.
       rules: how paintings are dealt.
     """
-    compared = hashes if rules.dedup == "near" else hashes[:0]
-    whole, inner = compared[:, :HASH_BYTES], compared[:, HASH_BYTES:]
-    candidates = list(near.find_candidates(whole, inner))
-    doubtful = {row for pair in candidates if pair.doubtful for row in (pair.one, pair.other)}
-    looks = _pick(read, doubtful, lambda kept: read_look(kept.row.look))
-    centres, cut = near.star_groups(near.confirm(candidates, looks))
-    centres = near.add_same(centres, whole)
-    paths = _pick(read, {row for link in cut for row in (link.one, link.other)}, lambda kept: kept.row.path)
+    centres: Mapping[int, int] = {}
+    cut: list[near.Link] = []
+    if found:
+        looks = _read_looks(read, near.doubtful_rows(found.candidates))
+        centres, cut = near.star_groups(near.confirm(found.candidates, looks))
+        centres = near.add_same(centres, found.same)
+    torn = {row for link in cut for row in (link.one, link.other)}
+    paths = {row: kept.row.path for row, kept in enumerate(read() if torn else ()) if row in torn}
     members = (
         (f"near {centres[row]}" if row in centres else kept.group, Member.of(kept))
         for row, kept in enumerate(read() if centres or rules.dedup == "off" else ())
@@ -101,9 +99,15 @@ def find_groups(hashes: np.ndarray, read: Callable[[], Iterator[Kept]], rules: R
     return replace(groups, cut=tuple((paths[link.one], paths[link.other]) for link in cut))
 
 
-def _pick(read: Callable[[], Iterator[Kept]], rows: Set[int], take: Callable[[Kept], T]) -> dict[int, T]:
-    """What is taken of some of the paintings, by row."""
-    return {row: take(kept) for row, kept in enumerate(read()) if row in rows} if rows else {}
+def _read_looks(read: Callable[[], Iterator[Kept]], rows: np.ndarray) -> near.Looks:
+    """The second looks of some rows, which are in ascending order."""
+    wanted = iter(rows.tolist())
+    packed, row = bytearray(), next(wanted, -1)
+    for number, kept in enumerate(read() if len(rows) else ()):
+        if number == row:
+            packed += read_look(kept.row.look).tobytes()
+            row = next(wanted, -1)
+    return near.Looks(rows, np.frombuffer(packed, np.uint8).reshape(-1, LOOK_BYTES))
 
 
 def make_groups(members: Iterable[tuple[str, Member]], splits_given: bool) -> Groups:

@@ -18,6 +18,7 @@ from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
 from pipeline.plan.external_sort import group_by_key, sort_by_key
 from pipeline.plan.groups import Groups, find_groups
 from pipeline.plan.order import keyed_order
+from pipeline.plan.search import Found, find
 from pipeline.plan.splits import Dealer
 from pipeline.plan.work import Kept, Plan, Rules, Work
 from pipeline.storage import files, plain
@@ -45,7 +46,8 @@ def make_plan(
     hashes = bytearray()  # 64 bytes for each painting: all that is held of all
     plain.write_lines(kept_path, _keep(rows, rules, folder, rejects, hashes))
     read = functools.partial(plain.read_lines, kept_path, Kept)
-    groups = find_groups(np.frombuffer(hashes, np.uint8).reshape(-1, 2 * HASH_BYTES), read, rules)
+    groups = find_groups(_find(hashes) if rules.dedup == "near" else None, read, rules)
+    del hashes
     rejects += groups.leaks.values()
     totals = Counter(kept.row.artist for kept in _staying(read(), groups))
     dealt = deal_groups(groups, totals, rules)
@@ -58,6 +60,11 @@ def make_plan(
             tally.add(work)
     by_split = {split: (part,) for split, part in parts.items()}
     return describe_plan(tally, by_split, groups, artists, dealt, rules.seed, len(rejects)), rejects
+
+
+def _find(hashes: bytearray) -> Found:
+    both = np.frombuffer(hashes, np.uint8).reshape(-1, 2 * HASH_BYTES)
+    return find(both[:, :HASH_BYTES], both[:, HASH_BYTES:])
 
 
 def _keep(rows: Iterable[Row], rules: Rules, folder: str, rejects: list[Reject], hashes: bytearray) -> Iterator[Kept]:

@@ -1,8 +1,8 @@
 """The plan, made by the workers of a Beam runner: what `local` brings together by sorting, a shuffle of theirs does.
 
-Two pipelines, with files between them that all workers see: one keeps the first of exact copies, the other gives each
-painting its place. Between them this process reads 32 bytes of hash for each painting, and holds what it knows of
-those that have copies. Parts are ranges of keys that are hashes, so that parts in order are keys in order.
+Three pipelines, with files between them that all workers see: one keeps the first of exact copies, one compares hashes
+(`search_on_beam`), and one gives each painting its place. Between them this process holds what it knows of paintings
+that have copies. Parts are ranges of keys that are hashes, so that parts in order are keys in order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import Reject
 from pipeline.errors import MorelliError
-from pipeline.pictures.likeness import HASH_BYTES
+from pipeline.plan import search_on_beam
 from pipeline.plan.copies import copies_key, keep_first
 from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
 from pipeline.plan.groups import find_groups
@@ -32,7 +32,7 @@ from pipeline.survey import Row
 from pipeline.workers.beam import import_beam, run_pipeline
 
 PART = 10_000  # paintings of a file, about
-_ROWS, _KEPT, _REJECTS, _HASHES, _ARTISTS = "rows.jsonl", "kept.jsonl", "rejects.jsonl", "hashes", "artists.json"
+_ROWS, _KEPT, _REJECTS, _ARTISTS = "rows.jsonl", "kept.jsonl", "rejects.jsonl", "artists.json"
 _DEALT, _TALLY = "dealt.json", "tally.json"
 
 
@@ -51,22 +51,24 @@ def make_plan(
     """
     total, row_parts = _write_rows(rows, folder)
     parts = max(1, -(-total // PART))
-    run_pipeline(functools.partial(_keep, row_parts, rules, folder, parts), beam_flags)
+    run_pipeline(functools.partial(_keep, row_parts, rules, folder, parts, search_on_beam.blocks_of(total)), beam_flags)
     there = files.sizes(folder)
     tallies = [_read_json(folder, f"{part:05d}-{_ARTISTS}", there) for part in range(parts)]
     _check("rows", sum(tally.get("rows", 0) for tally in tallies), total)
-    totals = sum((Counter(tally.get("kept", {})) for tally in tallies), Counter[str]())
+    by_part = [Counter(tally.get("kept", {})) for tally in tallies]
+    totals = sum(by_part, Counter[str]())
     rejects = [
         reject
         for part in range(parts)
         if (name := f"{part:05d}-{_REJECTS}") in there
         for reject in plain.read_lines(files.join(folder, name), Reject)
     ]
-    hashes = b"".join(
-        files.read(files.join(folder, name)) for part in range(parts) if (name := f"{part:05d}-{_HASHES}") in there
-    )
-    read = functools.partial(_read_all, folder, parts)
-    groups = find_groups(np.frombuffer(hashes, np.uint8).reshape(-1, 2 * HASH_BYTES), read, rules)
+    found = None
+    if rules.dedup == "near":
+        starts = np.cumsum([0, *(kept.total() for kept in by_part)])[:-1]
+        found, compared, expected = search_on_beam.find(starts, totals.total(), folder, beam_flags)
+        _check("comparisons of a hash", compared, expected)
+    groups = find_groups(found, functools.partial(_read_all, folder, parts), rules)
     rejects += groups.leaks.values()
     staying = totals - Counter(leak.artist for leak in groups.leaks.values())
     dealt = deal_groups(groups, staying, rules)
@@ -109,14 +111,17 @@ def _read_json(folder: str, name: str, there: Mapping[str, int]) -> dict[str, An
 # --- The first of exact copies ---------------------------------------------------------------------------------------
 
 
-def _keep(row_parts: Sequence[str], rules: Rules, folder: str, parts: int, pipeline: Any) -> None:
+def _keep(row_parts: Sequence[str], rules: Rules, folder: str, parts: int, blocks: int, pipeline: Any) -> None:
+    """Rows go to where those of one digest are, and hashes of those that are kept to where those of one hash are."""
     beam = import_beam()
     _ = (
         pipeline
         | beam.Create(list(row_parts), reshuffle=True)
         | beam.FlatMap(_rows_by_part, parts)
         | beam.GroupByKey()
-        | beam.Map(_keep_part, rules, folder)
+        | beam.FlatMap(_keep_part, rules, folder, blocks)
+        | "by hash" >> beam.GroupByKey()
+        | beam.Map(search_on_beam.write_block, folder)
     )
 
 
@@ -125,7 +130,9 @@ def _rows_by_part(path: str, parts: int) -> Iterator[tuple[int, bytes]]:
         yield part_of(copies_key(row), parts), plain.to_json(row)
 
 
-def _keep_part(lines: tuple[int, Iterable[bytes]], rules: Rules, folder: str) -> None:
+def _keep_part(
+    lines: tuple[int, Iterable[bytes]], rules: Rules, folder: str, blocks: int
+) -> Iterator[tuple[int, bytes]]:
     part, contents = lines
     rows = sorted((plain.from_json(Row, content) for content in contents), key=lambda row: (copies_key(row), row.path))
     decided = [
@@ -136,10 +143,16 @@ def _keep_part(lines: tuple[int, Iterable[bytes]], rules: Rules, folder: str) ->
     kept = [each for each in decided if isinstance(each, Kept)]
     stem = files.join(folder, f"{part:05d}-")
     plain.write_lines(stem + _REJECTS, (each for each in decided if isinstance(each, Reject)))
-    files.write(stem + _HASHES, [bytes.fromhex(each.row.hash + each.row.inner) for each in kept])
     plain.write_lines(stem + _KEPT, kept)
     tally = {"rows": len(rows), "kept": Counter(each.row.artist for each in kept)}
     files.write(stem + _ARTISTS, [json.dumps(tally).encode()])
+    if rules.dedup == "near":
+        hashed = np.zeros(len(kept), search_on_beam.HASHED)
+        hashed["row"] = search_on_beam.row_ids(part, len(kept))
+        for place, each in enumerate(kept):
+            hashed["hash"][place] = np.frombuffer(bytes.fromhex(each.row.hash), np.uint8)
+            hashed["inner"][place] = np.frombuffer(bytes.fromhex(each.row.inner), np.uint8)
+        yield from search_on_beam.by_block(hashed, blocks)
 
 
 # --- Places ----------------------------------------------------------------------------------------------------------

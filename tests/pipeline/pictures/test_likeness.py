@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 from pipeline.pictures import likeness
 from pipeline.pictures.decode import decode
 from pipeline.pictures.likeness import Likeness
-from pipeline.plan import near
+from pipeline.plan import near, search
 from tests.pipeline.pictures.scenes import saved, scene
 
 
@@ -53,9 +53,9 @@ def are_copies(one: bytes, other: bytes) -> bool:
     seen = look(one), look(other)
     hashes = [list(bytes.fromhex(each.hash)) for each in seen]
     inner = [list(bytes.fromhex(each.inner)) for each in seen]
-    looks = dict(enumerate(likeness.read_look(each.look) for each in seen))
-    candidates = near.find_candidates(np.array(hashes, np.uint8), np.array(inner, np.uint8))
-    return seen[0].hash == seen[1].hash or bool(near.confirm(candidates, looks))
+    looks = near.Looks(np.arange(2), np.stack([likeness.read_look(each.look) for each in seen]))
+    found = search.find(np.array(hashes, np.uint8), np.array(inner, np.uint8))
+    return bool(len(found.same) or near.confirm(found.candidates, looks))
 
 
 def test_altered_copies_are_near_and_other_pictures_are_not():
@@ -69,11 +69,14 @@ def test_altered_copies_are_near_and_other_pictures_are_not():
 
 def test_a_second_look_of_a_mirrored_picture_is_the_mirrored_second_look():
     picture = composition(3)
-    looks = [likeness.read_look(look(saved(each, "PNG")).look) for each in (picture, ImageOps.mirror(picture))]
-    assert looks[0].shape == likeness.LOOK_SHAPE
-    assert likeness.compare_looks(looks[0], looks[1], mirror=True) > 0.99
-    assert likeness.compare_looks(looks[0], looks[0]) == pytest.approx(1)
-    assert likeness.compare_looks(looks[0], looks[1]) < 0.5
+    one, other = (
+        likeness.read_look(look(saved(each, "PNG")).look)[None] for each in (picture, ImageOps.mirror(picture))
+    )
+    assert likeness.compare_looks(one, other, mirror=True) > 0.99
+    assert likeness.compare_looks(one, one) == pytest.approx(1)
+    assert likeness.compare_looks(one, other) < 0.5
+    with pytest.raises(ValueError, match="144 bytes, not 3"):
+        likeness.read_look("AAAA")
 
 
 @given(st.integers(0, 2**32), st.integers(8, 600), st.integers(8, 600))
