@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.forked import ROOT
+from tests.forked import ROOT, Command
 
 WORKERS = 2
 PATIENCE = 300.0  # seconds; a guard against hanging
@@ -92,7 +92,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         made.stop()
 
 
-def wait_until(reached: Callable[[], object], process: subprocess.Popen[Any]) -> None:
+def wait_until(reached: Callable[[], object], process: Command | subprocess.Popen[Any]) -> None:
     """Waits for something while a process runs, which must not end before."""
     deadline = time.monotonic() + PATIENCE
     while not reached():

@@ -26,6 +26,8 @@ class Command:
     def __init__(self, module: str, *flags: object, **variables: str) -> None:
         self.args = [module, *map(str, flags)]
         self._said = tempfile.TemporaryDirectory(prefix="said-")
+        for name in ("out", "err"):
+            Path(self._said.name, name).touch()
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", **variables}
         request = {"argv": self.args, "environment": environment, "folder": self._said.name}
         server = _server("pipeline" if module.startswith("pipeline.") else "trainer")
@@ -50,6 +52,13 @@ class Command:
         """Sends a signal, unless it has ended."""
         if self.poll() is None:
             os.kill(self.pid, number)
+
+    def wait(self, timeout: float = 240) -> int:
+        """Its exit status, when it has ended."""
+        self.communicate(timeout)
+        status = self.poll()
+        assert status is not None
+        return status
 
     def kill(self) -> None:
         """Ends it at once."""

@@ -19,6 +19,7 @@ import os
 import runpy
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
@@ -81,8 +82,10 @@ def become(request: dict[str, Any], folder: Path) -> None:
         stream = os.open(name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(stream, number)
         os.close(stream)
+    os.setsid()  # so that a test can end it with all that it starts, or send what a terminal sends
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # to be asked for anew
     os.chdir(ROOT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     multiprocessing.util.spawnv_passfds = fork_python

@@ -18,6 +18,10 @@ def run(data_dir: Path | str | None, output_dir: Path | str, *flags: str) -> sub
     return forked.run(*command(data_dir, output_dir, *flags)[2:])
 
 
+def start(data_dir: Path | str | None, output_dir: Path | str, *flags: str, **variables: str) -> forked.Command:
+    return forked.Command(*command(data_dir, output_dir, *flags)[2:], **variables)
+
+
 def build(data_dir: Path | str | None, output_dir: Path | str, *flags: str) -> str:
     """Builds, and returns what was printed."""
     done = run(data_dir, output_dir, *flags)

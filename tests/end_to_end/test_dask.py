@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,16 +30,6 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield made
 
 
-def start(gallery: Path, output: Path, dask: Cluster) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        builds.command(gallery, output, *FLAGS, *dask.flags),
-        cwd=builds.ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def check(output: Path, undisturbed: Path) -> None:
     for dataset in DATASETS:
         assert builds.contents(output / dataset) == builds.contents(undisturbed / dataset)
@@ -57,41 +46,38 @@ def test_both_workers_do_their_share_of_the_same_bytes(
     assert min(shares) >= 0.2 * sum(shares), shares
 
 
-@pytest.mark.parametrize(
-    "there",
-    [".survey/*/jobs/*.rows.jsonl", "*/1.0.0/.tmp-*", "*/1.0.0/.build/receipts/[!.]*"],
-    ids=["in the survey", "in a shard", "in the finish"],
-)
-def test_a_worker_that_is_killed_is_done_without(
-    there: str, gallery: Path, undisturbed: Path, dask: Cluster, tmp_path: Path
+SURVEYING, WRITING, FINISHING = ".survey/*/jobs/*.rows.jsonl", "*/1.0.0/.tmp-*", "*/1.0.0/.build/receipts/[!.]*"
+
+
+@pytest.mark.parametrize("stages", [(SURVEYING, WRITING), (FINISHING,)], ids=["survey and shard", "finish"])
+def test_workers_that_are_killed_are_done_without(
+    stages: tuple[str, ...], gallery: Path, undisturbed: Path, dask: Cluster, tmp_path: Path
 ) -> None:
     workers = dask.pids()
-    build = start(gallery, tmp_path, dask)
-    wait_until(lambda: list(tmp_path.glob(there)), build)
-    os.kill(workers[0], signal.SIGKILL)
-    _, err = build.communicate(timeout=PATIENCE)
-    assert build.returncode == 0, err
+    build = builds.start(gallery, tmp_path, *FLAGS, *dask.flags)
+    for worker, there in zip(workers, stages, strict=False):
+        wait_until(lambda there=there: list(tmp_path.glob(there)), build)
+        os.kill(worker, signal.SIGKILL)
+    assert build.wait(PATIENCE) == 0, build.communicate()[1]
     check(tmp_path, undisturbed)
 
 
 def test_a_scheduler_that_dies_is_said_and_the_same_command_resumes(
-    gallery: Path, undisturbed: Path, tmp_path: Path
+    gallery: Path, undisturbed: Path, dask: Cluster, tmp_path: Path
 ) -> None:
-    output, first, second = (tmp_path / name for name in ("out", "first", "second"))
-    first.mkdir()
-    with cluster(first) as dask:
-        build = start(gallery, output, dask)
+    output, folder = tmp_path / "out", tmp_path / "cluster"
+    folder.mkdir()
+    with cluster(folder) as dying:
+        build = builds.start(gallery, output, *FLAGS, *dying.flags)
         wait_until(lambda: list(output.glob("*/1.0.0/.build/receipts/[!.]*")), build)
-        dask.scheduler.kill()
-        _, err = build.communicate(timeout=PATIENCE)
-        assert build.returncode == 1, err
+        dying.scheduler.kill()
+        _, err = build.communicate(PATIENCE)
+        assert build.poll() == 1, err
         assert "the scheduler can no longer be reached" in err
         assert "were not written" in err
         assert "Run the same command again" in err
         assert "Traceback" not in err
         assert not list(output.glob("*/1.0.0/morelli.json"))
-    second.mkdir()
-    with cluster(second) as dask:
-        said = builds.build(gallery, output, *FLAGS, *dask.flags)
-        assert "are written already" in said
-        check(output, undisturbed)
+    said = builds.build(gallery, output, *FLAGS, *dask.flags)
+    assert "are written already" in said
+    check(output, undisturbed)

@@ -19,6 +19,7 @@ from pipeline.verify import verify
 from tests import galleries
 from tests.end_to_end import builds
 from tests.end_to_end.conftest import ALLOW, SCHEMES
+from tests.forked import Command
 
 DATASETS = ("crop64x4/1.0.0", "reshape48/1.0.0")
 SMALL_SHARDS = "--shard_mib=0.1"
@@ -50,17 +51,24 @@ STAGES: dict[str, Callable[[Path], bool]] = {
 }
 
 
-def start(gallery: Path, output: Path, *more: str) -> subprocess.Popen[bytes]:
+def start(gallery: Path, output: Path, *more: str, **variables: str) -> Command:
+    return builds.start(gallery, output, *SCHEMES, ALLOW, SMALL_SHARDS, *more, **variables)
+
+
+def start_python(gallery: Path, output: Path, *more: str, **variables: str) -> subprocess.Popen[str]:
+    """As a shell does."""
     return subprocess.Popen(
         builds.command(gallery, output, *SCHEMES, ALLOW, SMALL_SHARDS, *more),
         cwd=builds.ROOT,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
         start_new_session=True,
     )
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
+def wait_until(reached: Callable[[], bool], process: Command | subprocess.Popen[str]) -> bool:
     """Whether it was reached before the process ended."""
     while process.poll() is None:
         if reached():
@@ -69,7 +77,7 @@ def wait_until(reached: Callable[[], bool], process: subprocess.Popen[bytes]) ->
     return False
 
 
-def descendants_gone(process: subprocess.Popen[bytes]) -> bool:
+def descendants_gone(process: Command | subprocess.Popen[str]) -> bool:
     return not any(other.info["name"] and _in_session(other, process.pid) for other in psutil.process_iter(["name"]))
 
 
@@ -140,13 +148,7 @@ def test_a_full_disk_is_a_sentence_and_the_build_goes_on_when_there_is_room(gall
 
 
 def test_a_worker_that_dies_is_a_sentence_and_nothing_is_lost(gallery, undisturbed, tmp_path):
-    process = subprocess.Popen(
-        builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS),
-        cwd=builds.ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_python(gallery, tmp_path)
     assert wait_until(lambda: count(tmp_path, RECEIPTS) > 2, process)
     (nursery,) = [child for child in psutil.Process(process.pid).children() if child.children()]
     family = nursery.children()
@@ -167,21 +169,17 @@ def test_a_signal_ends_all_processes_with_one_sentence_and_the_build_resumes(
 ):
     scratch = tmp_path_factory.mktemp("scratch")
     # Ctrl-C, which a terminal sends to all, as it does when it is lost; and a scheduler's.
-    for number, send in ((signal.SIGINT, os.killpg), (signal.SIGHUP, os.killpg), (signal.SIGTERM, os.kill)):
-        process = subprocess.Popen(
-            builds.command(gallery, tmp_path, *SCHEMES, ALLOW, SMALL_SHARDS, "--workers=1"),
-            cwd=builds.ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TMPDIR": str(scratch)},
-            start_new_session=True,
-        )
+    for number, send, begin in (
+        (signal.SIGINT, os.killpg, start_python),
+        (signal.SIGHUP, os.killpg, start),
+        (signal.SIGTERM, os.kill, start),
+    ):
+        process = begin(gallery, tmp_path, "--workers=1", TMPDIR=str(scratch))
         written = count(tmp_path, RECEIPTS)
         assert wait_until(lambda written=written: count(tmp_path, RECEIPTS) > written, process)
         send(process.pid, number)
         _, stderr = process.communicate(timeout=600)
-        assert process.returncode == 128 + number
+        assert process.poll() == 128 + number
         assert stderr.splitlines()[-1].endswith("The same command resumes from here.")
         assert "Traceback" not in stderr
         assert "resource_tracker" not in stderr

@@ -104,6 +104,7 @@ def embed(dataset: Dataset, design: Design, network: Network, batch_size: int) -
     step = tf.function(
         lambda pictures: network.embedding(pictures, training=False),
         input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
+        autograph=False,
     )
     started, waited = time.perf_counter(), 0.0
     if left:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import keras
@@ -100,11 +101,13 @@ class Steps:
             for variable in (network.model.trainable_variables if accumulate > 1 else ())
         ]
         self._known: set[tuple[bool, bool]] = set()
-        self._compiled = tf.function(self._everywhere, jit_compile=jit or None)
-        self._shared = tf.function(self._of_chief)
+        # No condition here depends on a tensor, and to look for some in all code takes a second of each start.
+        compiled = functools.partial(tf.function, autograph=False)
+        self._compiled = compiled(self._everywhere, jit_compile=jit or None)
+        self._shared = compiled(self._of_chief)
         # The same kernels as in training, but one device: a worker that evaluates must not wait for the others.
         size = network.model.input_shape[1]
-        self.scores = tf.function(
+        self.scores = compiled(
             lambda images: (average or network).model(images, training=False),
             input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
         )
