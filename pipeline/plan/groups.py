@@ -6,7 +6,7 @@ Paintings that have copies are few beside all others. These few are looked at to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,10 @@ from pipeline.plan import near
 from pipeline.plan.copies import precedence
 from pipeline.plan.search import Found
 from pipeline.plan.work import Kept, Rules
+
+ALL = range(2**62)
+# Gives (row, painting) of some rows, in order.
+Read = Callable[[Collection[int]], Iterator[tuple[int, Kept]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,40 +78,31 @@ class Groups:
         return {artist: count - grouped[artist] + len(owned.get(artist, ())) for artist, count in totals.items()}
 
 
-def find_groups(found: Found | None, read: Callable[[], Iterator[Kept]], rules: Rules) -> Groups:
+def find_groups(found: Found | None, read: Read, rules: Rules) -> Groups:
     """Groups near copies with exact ones.
 
     Args:
       found: of the paintings' hashes; None where near copies are not asked for.
-      read: gives the paintings, in the order of their rows; it is called a few times.
+      read: of the paintings.
       rules: how paintings are dealt.
     """
     centres: Mapping[int, int] = {}
     cut: list[near.Link] = []
     if found:
-        looks = _read_looks(read, near.doubtful_rows(found.candidates))
+        doubtful = near.doubtful_rows(found.candidates)
+        packed = b"".join(bytes(read_look(kept.row.look)) for _, kept in read(frozenset(doubtful.tolist())))
+        looks = near.Looks(doubtful, np.frombuffer(packed, np.uint8).reshape(-1, LOOK_BYTES))
         centres, cut = near.star_groups(near.confirm(found.candidates, looks))
         centres = near.add_same(centres, found.same)
-    torn = {row for link in cut for row in (link.one, link.other)}
-    paths = {row: kept.row.path for row, kept in enumerate(read() if torn else ()) if row in torn}
+    paths = {row: kept.row.path for row, kept in read({row for link in cut for row in (link.one, link.other)})}
+    # With dedup off, any painting may have been kept beside its exact copies.
     members = (
         (f"near {centres[row]}" if row in centres else kept.group, Member.of(kept))
-        for row, kept in enumerate(read() if centres or rules.dedup == "off" else ())
+        for row, kept in read(ALL if rules.dedup == "off" else centres.keys())
         if row in centres or not kept.alone
     )
     groups = make_groups(members, rules.ratios is None)
     return replace(groups, cut=tuple((paths[link.one], paths[link.other]) for link in cut))
-
-
-def _read_looks(read: Callable[[], Iterator[Kept]], rows: np.ndarray) -> near.Looks:
-    """The second looks of some rows, which are in ascending order."""
-    wanted = iter(rows.tolist())
-    packed, row = bytearray(), next(wanted, -1)
-    for number, kept in enumerate(read() if len(rows) else ()):
-        if number == row:
-            packed += read_look(kept.row.look).tobytes()
-            row = next(wanted, -1)
-    return near.Looks(rows, np.frombuffer(packed, np.uint8).reshape(-1, LOOK_BYTES))
 
 
 def make_groups(members: Iterable[tuple[str, Member]], splits_given: bool) -> Groups:

@@ -16,7 +16,7 @@ from pipeline.pictures.likeness import HASH_BYTES
 from pipeline.plan.copies import copies_key, keep_first
 from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
 from pipeline.plan.external_sort import group_by_key, sort_by_key
-from pipeline.plan.groups import Groups, find_groups
+from pipeline.plan.groups import find_groups
 from pipeline.plan.order import keyed_order
 from pipeline.plan.search import Found, find
 from pipeline.plan.splits import Dealer
@@ -44,18 +44,19 @@ def make_plan(
     rejects: list[Reject] = []
     kept_path = files.join(folder, KEPT_FILE)
     hashes = bytearray()  # 64 bytes for each painting: all that is held of all
-    plain.write_lines(kept_path, _keep(rows, rules, folder, rejects, hashes))
-    read = functools.partial(plain.read_lines, kept_path, Kept)
-    groups = find_groups(_find(hashes) if rules.dedup == "near" else None, read, rules)
+    totals: Counter[str] = Counter()  # of artists
+    plain.write_lines(kept_path, _keep(rows, rules, folder, rejects, hashes, totals))
+    found = _find(hashes) if rules.dedup == "near" else None
     del hashes
+    groups = find_groups(found, functools.partial(plain.read_some, (kept_path,), Kept), rules)
     rejects += groups.leaks.values()
-    totals = Counter(kept.row.artist for kept in _staying(read(), groups))
-    dealt = deal_groups(groups, totals, rules)
+    dealt = deal_groups(groups, totals - Counter(leak.artist for leak in groups.leaks.values()), rules)
     tally = Tally({split: [0] * len(dealt.labels) for split in SPLITS})
     parts = {split: files.join(folder, f"works-{split}.jsonl") for split in SPLITS}
     with ExitStack() as stack:
         out = {split: stack.enter_context(files.stream(Path(part))) for split, part in parts.items()}
-        for work in _place(_staying(read(), groups), dealt, rules, folder):
+        kept = (each for each in plain.read_lines(kept_path, Kept) if each.painting_id not in groups.leaks)
+        for work in _place(kept, dealt, rules, folder):
             out[work.split].write(plain.to_json(work) + b"\n")
             tally.add(work)
     by_split = {split: (part,) for split, part in parts.items()}
@@ -67,19 +68,23 @@ def _find(hashes: bytearray) -> Found:
     return find(both[:, :HASH_BYTES], both[:, HASH_BYTES:])
 
 
-def _keep(rows: Iterable[Row], rules: Rules, folder: str, rejects: list[Reject], hashes: bytearray) -> Iterator[Kept]:
-    """The first of exact copies, whose hashes go to `hashes`; what is nobody's goes to `rejects`."""
+def _keep(
+    rows: Iterable[Row],
+    rules: Rules,
+    folder: str,
+    rejects: list[Reject],
+    hashes: bytearray,
+    totals: Counter[str],
+) -> Iterator[Kept]:
+    """The first of exact copies, counted by artist, whose hashes go to `hashes`; what is nobody's goes to `rejects`."""
     for same in group_by_key(rows, Row, copies_key, folder):
         for decided in keep_first(same, rules.dedup != "off", rules.ratios is None):
             if isinstance(decided, Kept):
                 hashes += bytes.fromhex(decided.row.hash + decided.row.inner)
+                totals[decided.row.artist] += 1
                 yield decided
             else:
                 rejects.append(decided)
-
-
-def _staying(paintings: Iterable[Kept], groups: Groups) -> Iterator[Kept]:
-    return (kept for kept in paintings if kept.painting_id not in groups.leaks)
 
 
 def _place(paintings: Iterable[Kept], dealt: Dealt, rules: Rules, folder: str) -> Iterator[Work]:

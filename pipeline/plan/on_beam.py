@@ -68,7 +68,8 @@ def make_plan(
         starts = np.cumsum([0, *(kept.total() for kept in by_part)])[:-1]
         found, compared, expected = search_on_beam.find(starts, totals.total(), folder, beam_flags)
         _check("comparisons of a hash", compared, expected)
-    groups = find_groups(found, functools.partial(_read_all, folder, parts), rules)
+    kept = [files.join(folder, name) for part in range(parts) if (name := f"{part:05d}-{_KEPT}") in there]
+    groups = find_groups(found, functools.partial(plain.read_some, kept, Kept), rules)
     rejects += groups.leaks.values()
     staying = totals - Counter(leak.artist for leak in groups.leaks.values())
     dealt = deal_groups(groups, staying, rules)
@@ -249,10 +250,6 @@ def _collect(folder: str, parts: int, dealt: Dealt) -> tuple[Tally, dict[str, li
 def _read_kept(folder: str, part: int) -> Iterator[Kept]:
     with suppress(FileNotFoundError):  # a part to which no painting belongs
         yield from plain.read_lines(files.join(folder, f"{part:05d}-{_KEPT}"), Kept)
-
-
-def _read_all(folder: str, parts: int) -> Iterator[Kept]:
-    return itertools.chain.from_iterable(_read_kept(folder, part) for part in range(parts))
 
 
 def _read_dealt(folder: str) -> Dealt:
