@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def make_gallery(folder: Path, paintings: int) -> None:
             (folder / f"Artist_{number}" / f"Artist_{number}_{picture}.jpg").touch()
 
 
-def rows(candidates: tuple[Candidate, ...]) -> Iterator[Row]:
+def rows(candidates: Iterable[Candidate]) -> Iterator[Row]:
     """What a survey might have found in files of so many paintings: copies beside their originals, some rejects."""
     rng = np.random.default_rng(0)
     free_bits = rng.integers(0, FREE_BITS, 256)

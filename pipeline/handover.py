@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.dataset.contract import Artist
 from pipeline.dataset.rejects import Reject
 from pipeline.dataset.schemes import BY_NAME
 from pipeline.gallery.find import Candidate, Gallery
@@ -38,19 +39,30 @@ class Decided:
     rejects: tuple[Reject, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What is known of a gallery beside its files; see `Gallery`."""
+
+    root: str
+    layout: str
+    artists: tuple[Artist, ...]
+    notes: tuple[str, ...]
+    gives_splits: bool
+
+
 def write_gallery(scratch: Path, gallery: Gallery) -> None:
     """Hands a gallery over."""
     plain.write_lines(str(scratch / _CANDIDATES), gallery.candidates)
     plain.write_lines(str(scratch / _UNLISTED), gallery.rejects)
-    files.write(scratch / _GALLERY, [plain.to_json(replace(gallery, candidates=(), rejects=()))])
+    about = _About(gallery.root, gallery.layout, gallery.artists, gallery.notes, gallery.gives_splits)
+    files.write(scratch / _GALLERY, [plain.to_json(about)])
 
 
 def read_gallery(scratch: Path) -> Gallery:
     """The gallery that was handed over, without its candidates."""
-    return replace(
-        plain.from_json(Gallery, (scratch / _GALLERY).read_bytes()),
-        rejects=tuple(plain.read_lines(str(scratch / _UNLISTED), Reject)),
-    )
+    about = plain.from_json(_About, (scratch / _GALLERY).read_bytes())
+    rejects = tuple(plain.read_lines(str(scratch / _UNLISTED), Reject))
+    return Gallery(about.root, about.layout, (), rejects, about.artists, about.notes, about.gives_splits)
 
 
 def read_candidates(scratch: Path) -> Iterator[Candidate]:

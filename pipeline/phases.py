@@ -74,7 +74,7 @@ def lay_out_survey(settings: Settings, data_dir: str, scratch: Path) -> Found:
     Raises:
       InputError: there is nothing to build from.
     """
-    found = find_gallery(data_dir, settings.manifest, settings.layout)
+    found = find_gallery(data_dir, settings.manifest, settings.layout, scratch)
     if settings.keep_splits:
         _check_given(found)
     handover.write_gallery(scratch, found)
@@ -204,11 +204,14 @@ def downloads_folder(settings: Settings) -> str:
 
 def _check_given(found: Gallery) -> None:
     """Raises InputError where splits are to be kept, and none are given."""
-    without = [candidate.path for candidate in found.candidates if not candidate.split]
+    without, first = 0, ""
+    for candidate in found.candidates:
+        if not candidate.split:
+            without, first = without + 1, first or candidate.path
     if without:
         raise InputError(
             f"--splits={flags.GIVEN} keeps the splits of folders train, val and test, or of a manifest's column split; "
-            f"{len(without):,} of {len(found.candidates):,} pictures have none, {without[0]} first."
+            f"{without:,} of {len(found.candidates):,} pictures have none, {first} first."
         )
 
 

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from pipeline.pictures.decode import decode
 from pipeline.pictures.fault import ImageError
 from pipeline.pictures.photograph import Photograph
 from pipeline.storage import files, plain
+from pipeline.storage.many import Many
 from pipeline.storage.web import Downloads, is_web
 from pipeline.workers.jobs import ENDING, parse_name, read_job, write_jobs
 from pipeline.workers.results import Results, count
@@ -127,7 +128,7 @@ def _row(candidate: Candidate, ahead: files.ReadAhead, max_pixels: int) -> Row:
         return Row(**plain.dump(candidate), reason=UNREADABLE, detail=error.strerror or str(error))
 
 
-def prepare(candidates: Sequence[Candidate], folder: str, max_pixels: int, downloads: str = "") -> Todo:
+def prepare(candidates: Many[Candidate], folder: str, max_pixels: int, downloads: str = "") -> Todo:
     """Writes the jobs that look at all candidates, those of an earlier survey excepted.
 
     Args:

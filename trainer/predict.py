@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -70,10 +69,10 @@ def is_folder(argument: str) -> bool:
 
 def _in_folder(root: str) -> Iterator[tuple[str, str]]:
     listing = list_remote(root) if files.is_remote(root) else list_local(root)
-    sorted_out = sort_listing(root, listing)
-    found = [(path, "") for path in sorted_out.pictures]
+    pictures, others = sort_listing(root, listing)
+    found = [(file.path, "") for file in pictures]
     found += [(fault.path, f"{fault.reason}: {fault.detail}") for fault in picture_faults(listing)]
-    left_out = tally(Counter(sorted_out.others.values()))
+    left_out = tally(others)
     if not found:
         yield root, f"it holds no pictures, only other files: {left_out}" if left_out else "the folder is empty"
     elif left_out:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.dataset.contract import Artist
@@ -22,6 +23,7 @@ from pipeline.gallery.layouts import Layout, Reading
 from pipeline.gallery.manifest import read_manifest
 from pipeline.gallery.sorting import picture_faults, sort_listing, tally
 from pipeline.storage import files
+from pipeline.storage.many import Many
 
 _NAMED = 10  # how many names a note spells out
 _MOST_LEFT_OUT = 0.5  # share of the pictures that a layout may leave out
@@ -55,7 +57,7 @@ class Gallery:
     Attributes:
       root: the folder, absolute or with its scheme.
       layout: of the folder, or "manifest".
-      candidates: sorted by path.
+      candidates: by path; each is made of the listing anew whenever they are asked for.
       rejects: sorted by path.
       artists: those that have candidates, sorted by name.
       notes: sentences that a user should see.
@@ -64,20 +66,23 @@ class Gallery:
 
     root: str
     layout: str
-    candidates: tuple[Candidate, ...]
+    candidates: Many[Candidate]
     rejects: tuple[Reject, ...]
     artists: tuple[Artist, ...]
     notes: tuple[str, ...]
     gives_splits: bool = False
 
 
-def find_gallery(data_dir: str, manifest: str | None = None, layout: Layout | None = None) -> Gallery:
+def find_gallery(
+    data_dir: str, manifest: str | None = None, layout: Layout | None = None, scratch: Path | None = None
+) -> Gallery:
     """Finds the paintings of a folder, or those that a manifest names.
 
     Args:
       data_dir: a local folder, or one such as gs://bucket/paintings.
       manifest: a CSV with the columns path and artist; see `read_manifest`.
       layout: how the folder is laid out; None to find out.
+      scratch: a folder for what is listed, which must stay while candidates are asked for; None to hold all in memory.
 
     Raises:
       InputError: there is nothing to build from: no such folder, an empty one, none of its files a picture, a layout
@@ -88,8 +93,8 @@ def find_gallery(data_dir: str, manifest: str | None = None, layout: Layout | No
     repair = functools.partial(names.repair, known=frozenset(names.fold(artist.name) for artist in table))
     if manifest is not None:
         return _gallery(root, table, _of_manifest(_absolute(manifest), root, repair))
-    found = listing.list_remote(root) if files.is_remote(root) else listing.list_local(root)
-    return _gallery(root, table, _of_folder(root, found, layout, repair))
+    found = listing.list_remote(root, scratch) if files.is_remote(root) else listing.list_local(root, scratch)
+    return _gallery(root, table, _of_folder(root, found, layout, repair, scratch))
 
 
 # --- Meaning: which files are paintings, and whose -------------------------------------------------------------------
@@ -99,50 +104,116 @@ class _Found(NamedTuple):
     """What a listing or a manifest means, before names are matched with artists.csv."""
 
     layout: str
-    candidates: list[Candidate]  # `artist` is repaired
+    artists: Set[str]  # as the names of folders are repaired
+    candidates: Callable[[Mapping[str, Artist]], Many[Candidate]]  # once these names are matched
     rejects: list[Reject]
     notes: list[str]
     gives_splits: bool = False
 
 
-def _of_folder(root: str, found: listing.Listing, asked: Layout | None, repair: Callable[[str], str]) -> _Found:
+@dataclass
+class _Seen:
+    """What a layout makes of the pictures of a listing.
+
+    Attributes:
+      artists: how many pictures each has.
+      homeless: pictures that lie where no artist's are.
+      copies: how many lie in resized/, below no artists.
+      strays: how many others lie outside the layout's folder, and the first of them.
+      deeper: the first folder that is itself laid out as Kaggle's set.
+    """
+
+    artists: Counter[str] = field(default_factory=Counter)
+    homeless: list[Reject] = field(default_factory=list)
+    copies: int = 0
+    strays: int = 0
+    first_stray: str = ""
+    deeper: str = ""
+
+
+class _Candidates:
+    """The candidates among pictures, made as they are asked for: a hundred bytes for each would be the most of all."""
+
+    def __init__(
+        self, root: str, pictures: Many[listing.File], count: int, reading: Reading, artist_of: Callable[[str], str]
+    ) -> None:
+        self._root, self._pictures, self._count = root, pictures, count
+        self._reading, self._artist_of = reading, artist_of
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for file in self._pictures:
+            if file.path.startswith(self._reading.prefix) and (artist := self._artist_of(file.path)):
+                split = self._reading.split_of(file.path)
+                yield Candidate(f"{self._root}/{file.path}", artist, file.bytes, file.modified, file.changed, split)
+
+
+def _of_folder(
+    root: str, found: listing.Listing, asked: Layout | None, repair: Callable[[str], str], scratch: Path | None
+) -> _Found:
     """Decides the layout and gives each picture its artist. Raises InputError where none has one."""
-    sorted_out = sort_listing(root, found)
-    pictures = sorted_out.pictures
+    pictures, others = sort_listing(root, found, scratch, known=(names.ARTISTS_CSV,))
     faults = picture_faults(found)
-    others = Counter(word for path, word in sorted_out.others.items() if path != names.ARTISTS_CSV)
-    if not pictures and not faults:
+    if not len(pictures) and not faults:
         raise InputError(_nothing_found(root, others, []))
-    reading = layouts.read_layout(pictures or [fault.path for fault in faults], root, asked)
-    candidates, rejects, strays = [], [], []
-    for file in _take(found.files):
-        path = file.path
-        if path in sorted_out.others:
-            continue
+    reading = layouts.read_layout(_Paths(pictures) if len(pictures) else [fault.path for fault in faults], root, asked)
+    repaired = functools.lru_cache(maxsize=10_000)(repair)
+    seen = _look_through(root, pictures, reading, repaired)
+    rejects = seen.homeless + [
+        Reject(f"{root}/{fault.path}", _owner(fault, reading, repair), fault.reason, fault.detail)
+        for fault in faults
+        if fault.path.startswith(reading.prefix)
+    ]
+    if not seen.artists:
+        raise InputError(_nothing_found(root, others, rejects))
+    _refuse_if_most_are_left_out(root, reading, seen)
+    notes = [*reading.notes, *_notes_on_files(root, reading, seen, others, found.aliases)]
+
+    def candidates(artists: Mapping[str, Artist]) -> Many[Candidate]:
+        def artist_of(path: str) -> str:
+            name = repaired(reading.artist_of(path))
+            return artists[name].name if name else ""
+
+        some = _Candidates(root, pictures, seen.artists.total(), reading, artist_of)
+        return some if scratch else tuple(some)
+
+    return _Found(reading.layout, seen.artists.keys(), candidates, rejects, notes)
+
+
+class _Paths:
+    """Those of files."""
+
+    def __init__(self, some: Many[listing.File]) -> None:
+        self._files = some
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[str]:
+        return (file.path for file in self._files)
+
+
+def _look_through(root: str, pictures: Many[listing.File], reading: Reading, repair: Callable[[str], str]) -> _Seen:
+    seen = _Seen()
+    for path in _Paths(pictures):
+        if "/images/images/" in path:
+            folder = path.partition("/images/images/")[0]
+            seen.deeper = min(seen.deeper or folder, folder)
         if not path.startswith(reading.prefix):
-            strays.append(path)
+            if path.startswith("resized/"):
+                seen.copies += 1
+            else:
+                seen.strays += 1
+                seen.first_stray = seen.first_stray or path
         elif artist := repair(reading.artist_of(path)):
-            split = reading.split_of(path)
-            candidates.append(Candidate(f"{root}/{path}", artist, file.bytes, file.modified, file.changed, split))
+            seen.artists[artist] += 1
         else:
             flat = reading.layout == "flat"
             detail = "its name is not like Artist_12.jpg" if flat else "it lies in no artist's folder"
-            rejects.append(Reject(f"{root}/{path}", "", NO_ARTIST, detail))
-    for fault in faults:
-        if fault.path.startswith(reading.prefix):
-            rejects.append(Reject(f"{root}/{fault.path}", _owner(fault, reading, repair), fault.reason, fault.detail))
-    if not candidates:
-        raise InputError(_nothing_found(root, others, rejects))
-    _refuse_if_most_are_left_out(root, reading, len(candidates), rejects, strays)
-    notes = [*reading.notes, *_notes_on_files(root, reading, pictures, strays, others, found.aliases)]
-    return _Found(reading.layout, candidates, rejects, notes)
-
-
-def _take(found: list[listing.File]) -> Iterator[listing.File]:
-    """Files by path; each leaves the list, for a million of them beside as many candidates are 300 MiB."""
-    found.sort(reverse=True)
-    while found:
-        yield found.pop()
+            seen.homeless.append(Reject(f"{root}/{path}", "", NO_ARTIST, detail))
+    return seen
 
 
 def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str]) -> str:
@@ -154,40 +225,30 @@ def _owner(fault: listing.Fault, reading: Reading, repair: Callable[[str], str])
     return repair(artist)
 
 
-def _refuse_if_most_are_left_out(
-    root: str, reading: Reading, taken: int, rejects: Sequence[Reject], strays: Sequence[str]
-) -> None:
+def _refuse_if_most_are_left_out(root: str, reading: Reading, seen: _Seen) -> None:
     """Raises InputError where a layout has no place for most of the pictures."""
-    homeless = sum(reject.reason == NO_ARTIST for reject in rejects)
-    homeless += sum(not path.startswith("resized/") for path in strays)
-    if homeless > _MOST_LEFT_OUT * (taken + homeless):
-        first = next((reject.path for reject in rejects if reject.reason == NO_ARTIST), f"{root}/{(*strays, '')[0]}")
+    homeless = len(seen.homeless) + seen.strays
+    if homeless > _MOST_LEFT_OUT * (seen.artists.total() + homeless):
+        first = seen.homeless[0].path if seen.homeless else f"{root}/{seen.first_stray}"
         raise InputError(
-            f"{root} looks laid out as “{reading.layout}”, but {homeless:,} of its {taken + homeless:,} pictures have "
-            f"no place in that layout (the first is {first}). Pass another --layout ({', '.join(layouts.LAYOUTS)}), or "
-            "--manifest, a CSV with the columns path and artist."
+            f"{root} looks laid out as “{reading.layout}”, but {homeless:,} of its "
+            f"{seen.artists.total() + homeless:,} pictures have no place in that layout (the first is {first}). Pass "
+            f"another --layout ({', '.join(layouts.LAYOUTS)}), or --manifest, a CSV with the columns path and artist."
         )
 
 
 def _notes_on_files(
-    root: str,
-    reading: Reading,
-    pictures: Sequence[str],
-    strays: Sequence[str],
-    others: Counter[str],
-    aliases: Sequence[tuple[str, str]],
+    root: str, reading: Reading, seen: _Seen, others: Counter[str], aliases: Sequence[tuple[str, str]]
 ) -> Iterator[str]:
-    copies = sum(path.startswith("resized/") for path in strays)
-    if copies:
+    if seen.copies:
         where = reading.prefix.partition("/")[0] or "the artists' folders"
-        yield f"resized/ was left out: its {copies:,} files are copies of the paintings in {where}/."
-    if elsewhere := len(strays) - copies:
-        yield f"Pictures outside {reading.prefix.partition('/')[0]}/ were left out: {elsewhere:,}."
-    deeper = min((path.partition("/images/images/")[0] for path in pictures if "/images/images/" in path), default="")
-    if deeper:
+        yield f"resized/ was left out: its {seen.copies:,} files are copies of the paintings in {where}/."
+    if seen.strays:
+        yield f"Pictures outside {reading.prefix.partition('/')[0]}/ were left out: {seen.strays:,}."
+    if seen.deeper:
         yield (
-            f"The folders in {root} were taken for artists, but {deeper} is laid out as Kaggle's set is; "
-            f"to build from it pass --data_dir={root}/{deeper}."
+            f"The folders in {root} were taken for artists, but {seen.deeper} is laid out as Kaggle's set is; "
+            f"to build from it pass --data_dir={root}/{seen.deeper}."
         )
     for link, folder in aliases:
         yield f"{link} leads to {folder or root}, whose pictures are listed there, and was left out."
@@ -202,8 +263,14 @@ def _of_manifest(manifest: str, root: str, repair: Callable[[str], str]) -> _Fou
         raise InputError(_nothing_found(manifest, Counter(), rejects))
     if gives_splits:
         notes.append("The manifest's column split was kept: no splits are made.")
-    candidates = [Candidate(each.path, each.artist, *each.status, each.split) for each in named]
-    return _Found("manifest", candidates, rejects, notes, gives_splits)
+
+    def candidates(artists: Mapping[str, Artist]) -> Many[Candidate]:
+        return tuple(
+            Candidate(each.path, artists[each.artist].name, *each.status, each.split)
+            for each in sorted(named, key=lambda each: each.path)
+        )
+
+    return _Found("manifest", {each.artist for each in named}, candidates, rejects, notes, gives_splits)
 
 
 def _absolute(path: str) -> str:
@@ -216,12 +283,7 @@ def _absolute(path: str) -> str:
 
 def _gallery(root: str, table: Sequence[Artist], found: _Found) -> Gallery:
     """Matches names with artists.csv and adds what there is to say about it."""
-    match = names.match((candidate.artist for candidate in found.candidates), table)
-    candidates = found.candidates
-    for place, candidate in enumerate(candidates):
-        if (name := match.artists[candidate.artist].name) != candidate.artist:
-            candidates[place] = replace(candidate, artist=name)
-    candidates.sort(key=lambda candidate: candidate.path)
+    match = names.match(found.artists, table)
     rejected = names.match((reject.artist for reject in found.rejects if reject.artist), table).artists
     rejects = [
         replace(reject, artist=rejected[reject.artist].name) if reject.artist in rejected else reject
@@ -231,7 +293,7 @@ def _gallery(root: str, table: Sequence[Artist], found: _Found) -> Gallery:
     return Gallery(
         root=root,
         layout=found.layout,
-        candidates=tuple(candidates),
+        candidates=found.candidates(match.artists),
         rejects=tuple(sorted(rejects, key=lambda reject: reject.path)),
         artists=tuple(artists),
         notes=(*found.notes, *_notes_on_artists(artists, table, match)),

@@ -9,7 +9,7 @@ or written by this project itself is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -74,33 +74,48 @@ def begins_as_picture(start: bytes) -> bool:
     return start.startswith(b"BM") and start[6:10] == b"\0\0\0\0"
 
 
-class Kinds(NamedTuple):
-    """What the files of a listing are: the pictures, and a word for each of the others."""
+class Own(NamedTuple):
+    """Folders whose files this project has written: those of runs, and below them; those of maps."""
 
-    pictures: list[str]
-    others: dict[str, str]  # path -> "hidden", "of a dataset", an extension ...
+    runs: tuple[str, ...]
+    maps: frozenset[str]
 
 
-def sort_files(paths: Iterable[str], starts: dict[str, bytes]) -> Kinds:
-    """Tells pictures from the rest.
+def own_folders(paths: Iterable[str]) -> Own:
+    """Finds them by the paths of all files, relative to a folder."""
+    marks: dict[str, set[str]] = {}  # folder -> what in it may tell a run's
+    maps: dict[str, bool] = {}  # folder -> whether all that lies in it are maps
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if name in _ANY_MARK:
+            marks.setdefault(folder, set()).add(name)
+        maps[folder] = maps.get(folder, bool(folder)) and bool(_MAP.search(name))
+    runs = tuple(
+        f"{folder}/" if folder else "" for folder, found in marks.items() if any(mark <= found for mark in _RUN_MARKS)
+    )
+    return Own(runs, frozenset(folder for folder, only in maps.items() if only))
+
+
+def kind_of_other(path: str, own: Own, start: Callable[[str], bytes | None]) -> str | None:
+    """What a file is: None for a picture, else a word such as "hidden", "of a dataset", or its extension.
 
     Args:
-      paths: of files, relative to a folder.
-      starts: first bytes of those that `needs_look`; where there are none, the name alone decides.
+      path: relative to a folder.
+      own: what this project has written there.
+      start: gives the first bytes of one that `needs_look`; where there are none, the name alone decides.
     """
-    paths = list(paths)
-    own = dict(_own_files(paths))
-    pictures, others = [], {}
-    for path in paths:
-        word = own.get(path) or _no_picture(path)
-        if word is None and not has_picture_name(path):
-            known = starts.get(path)
-            word = None if (begins_as_picture(known) if known is not None else not extension(path)) else extension(path)
-        if word is None:
-            pictures.append(path)
-        else:
-            others[path] = word
-    return Kinds(pictures, others)
+    if _is_of_a_dataset(path):
+        return "of a dataset"
+    if own.runs and path.startswith(own.runs):
+        return "of a run"
+    if path.rpartition("/")[0] in own.maps:
+        return "maps"
+    word = _no_picture(path)
+    if word is not None or has_picture_name(path):
+        return word
+    known = start(path)
+    is_picture = begins_as_picture(known) if known is not None else not extension(path)
+    return None if is_picture else extension(path)
 
 
 def needs_look(path: str) -> bool:
@@ -113,27 +128,6 @@ def _no_picture(path: str) -> str | None:
     if is_hidden(path):
         return "hidden"
     return "half downloaded" if extension(path) in _PARTIAL else None
-
-
-def _own_files(paths: list[str]) -> Iterator[tuple[str, str]]:
-    """Files that this project has written: of datasets, of runs, and maps."""
-    marks: dict[str, set[str]] = {}  # folder -> what in it may tell a run's
-    maps: dict[str, bool] = {}  # folder -> whether all that lies in it are maps
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        if name in _ANY_MARK:
-            marks.setdefault(folder, set()).add(name)
-        maps[folder] = maps.get(folder, bool(folder)) and bool(_MAP.search(name))
-    runs = tuple(
-        f"{folder}/" if folder else "" for folder, found in marks.items() if any(mark <= found for mark in _RUN_MARKS)
-    )
-    for path in paths:
-        if _is_of_a_dataset(path):
-            yield path, "of a dataset"
-        elif runs and path.startswith(runs):
-            yield path, "of a run"
-        elif maps[path.rpartition("/")[0]]:
-            yield path, "maps"
 
 
 def _is_of_a_dataset(path: str) -> bool:

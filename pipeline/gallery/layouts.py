@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from pipeline.errors import InputError
 from pipeline.gallery.kinds import extension
+from pipeline.storage.many import Many
 
 Layout = Literal["kaggle", "folders", "nested", "flat"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -39,6 +40,8 @@ _SORT_WORDS = """
     others unsorted new old gallery galleries output outputs maps runs results
 """
 _SORTS = frozenset(_SORT_WORDS.split())
+_PREFIXES = ("resized/resized/", "resized/", "images/images/", "images/")
+_IN_IMAGES = re.compile(r"images/(?!images/[^/]*$)[^/]+/")
 _NUMBERED = re.compile(r"(?P<artist>.+)_(?P<number>\d+)$")
 _YEARS = range(1200, 2100)
 _FEW = 4  # artists; of fewer nothing can be told from how many there are
@@ -79,7 +82,35 @@ def split_of_name(name: str) -> str:
     return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(_SET_WORD.sub("", word), "")
 
 
-def read_layout(paths: Sequence[str], root: str, asked: Layout | None = None) -> Reading:
+@dataclass
+class _Places:
+    """Where pictures lie: how many in all, in folders of images/, and outside images/ and resized/; below prefixes."""
+
+    all: int = 0
+    in_images: int = 0
+    elsewhere: int = 0
+    below: Counter[str] = field(default_factory=Counter)
+    twice: int = 0  # of those in folders of images/, below images/images/
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> _Places:
+        """Of these, relative to the folder."""
+        places = cls()
+        for path in paths:
+            places.all += 1
+            places.below.update(prefix for prefix in _PREFIXES if path.startswith(prefix))
+            if _is_in_images(path):
+                places.in_images += 1
+                places.twice += path.startswith("images/images/")
+            places.elsewhere += "/" in path and not path.startswith(("images/", "resized/"))
+        return places
+
+    def flat_prefix(self) -> str:
+        """Where most of them are."""
+        return next((prefix for prefix in _PREFIXES if 2 * self.below[prefix] > self.all), "")
+
+
+def read_layout(paths: Many[str], root: str, asked: Layout | None = None) -> Reading:
     """Decides the layout.
 
     Args:
@@ -91,32 +122,27 @@ def read_layout(paths: Sequence[str], root: str, asked: Layout | None = None) ->
       InputError: the folder's names look like splits, sorts or titles and not like artists, and it cannot be told who
         the artists are.
     """
-    if asked == "kaggle":
-        return Reading("kaggle", _kaggle_prefix([path for path in paths if path.startswith("images/")]))
-    if asked == "flat":
-        return Reading("flat", _flat_prefix(paths))
-    if asked is not None:
+    if asked in ("folders", "nested"):
         return Reading(asked)
-    foldered = [path for path in paths if "/" in path]
-    in_images = [path for path in foldered if re.match(r"images/(?!images/[^/]*$)[^/]+/", path)]
-    elsewhere = [path for path in foldered if not path.startswith(("images/", "resized/"))]
-    if in_images and len(in_images) >= len(elsewhere):
-        return _doubt_folders(Reading("kaggle", _kaggle_prefix(in_images)), in_images, root)
-    if not elsewhere and not in_images:
-        return _doubt_titles(Reading("flat", _flat_prefix(paths)), paths, root)
-    return _doubt_folders(Reading("folders"), foldered, root)
+    places = _Places.of(paths)
+    if asked == "kaggle":
+        return Reading("kaggle", _kaggle_prefix(places.below["images/images/"], places.below["images/"]))
+    if asked == "flat":
+        return Reading("flat", places.flat_prefix())
+    if places.in_images and places.in_images >= places.elsewhere:
+        reading = Reading("kaggle", _kaggle_prefix(places.twice, places.in_images))
+        return _doubt_folders(reading, filter(_is_in_images, paths), root)
+    if not places.elsewhere and not places.in_images:
+        return _doubt_titles(Reading("flat", places.flat_prefix()), paths, root)
+    return _doubt_folders(Reading("folders"), (path for path in paths if "/" in path), root)
 
 
-def _kaggle_prefix(paths: Sequence[str]) -> str:
-    twice = sum(path.startswith("images/images/") for path in paths)
-    return "images/images/" if 2 * twice > len(paths) else "images/"
+def _is_in_images(path: str) -> bool:
+    return bool(_IN_IMAGES.match(path))
 
 
-def _flat_prefix(paths: Sequence[str]) -> str:
-    for prefix in ("resized/resized/", "resized/", "images/images/", "images/"):
-        if sum(path.startswith(prefix) for path in paths) * 2 > len(paths):
-            return prefix
-    return ""
+def _kaggle_prefix(twice: int, once: int) -> str:
+    return "images/images/" if 2 * twice > once else "images/"
 
 
 def _stem(name: str) -> str:
@@ -127,7 +153,7 @@ def _stem(name: str) -> str:
 # --- Doubts ----------------------------------------------------------------------------------------------------------
 
 
-def _doubt_folders(reading: Reading, paths: Sequence[str], root: str) -> Reading:
+def _doubt_folders(reading: Reading, paths: Iterable[str], root: str) -> Reading:
     """A folder per artist, if that is what the folders are."""
     inner: dict[str, Counter[str]] = defaultdict(Counter)  # folder -> what lies in it, "" for pictures
     for path in paths:
@@ -194,19 +220,22 @@ def _nested(inner: dict[str, Counter[str]], splits: Sequence[str], root: str) ->
     )
 
 
-def _doubt_titles(reading: Reading, paths: Sequence[str], root: str) -> Reading:
+def _doubt_titles(reading: Reading, paths: Iterable[str], root: str) -> Reading:
     """Artist_12.jpg, if that is what the names are."""
-    matches = [_NUMBERED.match(_stem(path.removeprefix(reading.prefix))) for path in paths]
-    named = [match for match in matches if match]
-    artists = Counter(match["artist"] for match in named)
-    if len(artists) < _FEW or 3 * len(artists) <= len(named):
+    artists: Counter[str] = Counter()
+    years = dashes = 0
+    for path in paths:
+        if match := _NUMBERED.match(_stem(path.removeprefix(reading.prefix))):
+            artists[match["artist"]] += 1
+            years += len(match["number"]) == 4 and int(match["number"]) in _YEARS
+            dashes += " - " in match["artist"].replace("_", " ")
+    named = artists.total()
+    if len(artists) < _FEW or 3 * len(artists) <= named:
         return reading
-    years = sum(int(match["number"]) in _YEARS for match in named if len(match["number"]) == 4)
-    dashes = sum(" - " in match["artist"].replace("_", " ") for match in named)
-    if 2 * max(years, dashes) > len(named):
+    if 2 * max(years, dashes) > named:
         raise InputError(
-            f"The names in {root}/{reading.prefix} look like titles{' with years' if 2 * years > len(named) else ''}, "
-            f"not like Artist_12.jpg: {len(named):,} pictures would give {len(artists):,} artists, such as "
+            f"The names in {root}/{reading.prefix} look like titles{' with years' if 2 * years > named else ''}, "
+            f"not like Artist_12.jpg: {named:,} pictures would give {len(artists):,} artists, such as "
             f"{_spell(sorted(artists)[:2])}. Put them into a folder per artist, or pass --manifest, a CSV with the "
             "columns path and artist; --layout=flat takes the names as they are."
         )
@@ -214,7 +243,7 @@ def _doubt_titles(reading: Reading, paths: Sequence[str], root: str) -> Reading:
         reading.layout,
         reading.prefix,
         (
-            f"{len(named):,} pictures in {root} give {len(artists):,} artists by their names, such as "
+            f"{named:,} pictures in {root} give {len(artists):,} artists by their names, such as "
             f"{_spell(sorted(artists)[:2])}. If these are titles, pass --manifest, a CSV with the columns path and "
             "artist.",
         ),

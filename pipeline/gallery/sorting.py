@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.dataset.rejects import UNREADABLE
 from pipeline.gallery import kinds, listing
 from pipeline.storage import files
+from pipeline.storage.many import Many, hold
 
 
-def sort_listing(root: str, found: listing.Listing) -> kinds.Kinds:
-    """Tells the pictures of a listing from its other files, looking at first bytes where names do not tell."""
-    remote = files.is_remote(root)
-    starts = {
-        file.path: listing.read_start(f"{root}/{file.path}")
-        for file in found.files
-        if not remote and kinds.needs_look(file.path)
-    }
-    return kinds.sort_files((file.path for file in found.files), starts)
+class Sorted(NamedTuple):
+    """The pictures of a listing, by path, and how many other files there are, by what they are."""
+
+    pictures: Many[listing.File]
+    others: Counter[str]
+
+
+def sort_listing(root: str, found: listing.Listing, scratch: Path | None = None, known: Collection[str] = ()) -> Sorted:
+    """Tells the pictures of a listing from its other files, looking at first bytes where names do not tell.
+
+    Args:
+      root: what was listed.
+      found: what is there.
+      scratch: a folder for the pictures; None to hold them in memory.
+      known: other files that are not to be counted.
+    """
+    own = kinds.own_folders(file.path for file in found.files)
+    others: Counter[str] = Counter()
+
+    def start(path: str) -> bytes | None:
+        return None if files.is_remote(root) else listing.read_start(f"{root}/{path}")
+
+    def pictures() -> Iterator[listing.File]:
+        for file in found.files:
+            word = kinds.kind_of_other(file.path, own, start)
+            if word is None:
+                yield file
+            elif file.path not in known:
+                others[word] += 1
+
+    return Sorted(hold(pictures(), listing.File, scratch / "pictures" if scratch else None), others)
 
 
 def picture_faults(found: listing.Listing) -> list[listing.Fault]:

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.dataset.contract import Artist
 from pipeline.errors import InputError
-from pipeline.gallery import listing, names
-from pipeline.gallery.find import Gallery, _gallery, _of_folder, find_gallery
+from pipeline.gallery import listing
+from pipeline.gallery.find import Gallery, find_gallery
 from tests.remote import put as put_objects
 
 TABLE = (
@@ -376,14 +376,36 @@ def test_a_manifest_in_an_object_store_is_read(remote):
 # --- Size ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_listing_costs_a_few_hundred_bytes_a_file():
-    paths = [f"images/images/Artist_{number % 50}/Artist_{number % 50}_{number}.jpg" for number in range(20_000)]
-    tracemalloc.start()
-    files = [listing.File(str(name), 123_456 + index, 1.7e9 + index) for index, name in enumerate(paths)]
-    found = _gallery("/data", [], _of_folder("/data", listing.Listing(files, [], []), None, names.repair))
-    del files
-    held, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(found.candidates) == 20_000
-    assert held < 400 * 20_000
-    assert peak < 800 * 20_000
+def test_what_is_listed_to_the_disk_is_what_is_listed_in_memory_by_path(tmp_path):
+    art, scratch = tmp_path / "art", tmp_path / "scratch"
+    scratch.mkdir()
+    put(art, "a/2.jpg", "a/b/1.jpg", "a.b/1.jpg", "a b/1.jpg", "a/b.jpg", "z/St. Jerome", "a0/note.txt")
+    put(tmp_path, "other/A/1.jpg", "other/0/1.jpg")
+    (art / "a!").symlink_to(tmp_path / "other")
+    (art / "copy of a").symlink_to(art / "a")
+    in_memory, on_disk = find_gallery(str(art)), find_gallery(str(art), scratch=scratch)
+    assert list(on_disk.candidates) == list(on_disk.candidates) == list(in_memory.candidates)
+    assert len(on_disk.candidates) == len(in_memory.candidates) == 8
+    paths = [candidate.path for candidate in in_memory.candidates]
+    assert paths == sorted(paths)
+    assert f"{art}/a!/A/1.jpg" in paths
+    assert (on_disk.rejects, on_disk.artists, on_disk.notes) == (
+        in_memory.rejects,
+        in_memory.artists,
+        in_memory.notes,
+    )
+
+
+def test_what_is_listed_to_the_disk_is_not_held(tmp_path):
+    peaks = []
+    for count in (500, 5000):
+        art, scratch = tmp_path / f"art{count}", tmp_path / f"scratch{count}"
+        scratch.mkdir()
+        for number in range(0, count, 100):
+            put(art, *(f"Artist {number}/{picture:070}.jpg" for picture in range(100)), content=b"")
+        tracemalloc.start()
+        found = find_gallery(str(art), scratch=scratch)
+        assert sum(1 for _ in found.candidates) == len(found.candidates) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 60 * 4500  # bytes: less than a path takes
