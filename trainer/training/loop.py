@@ -25,7 +25,7 @@ from trainer.judging.voting import gather
 from trainer.network import models
 from trainer.run import curves
 from trainer.run.folder import RunFolder
-from trainer.training import checkpoint, devices
+from trainer.training import checkpoint, devices, objective
 from trainer.training.about import versions
 from trainer.training.counters import throughput
 from trainer.training.events import write_events
@@ -162,7 +162,7 @@ def _finish_epoch(run: Run, interrupts: Interrupts) -> None:
         "train_loss": at.train_loss,
         "train_top1": at.train_top1,
         **{f"validation_{name}": value for name, value in validation.items()},
-        "learning_rate": float(run.schedule(run.optimizer.iterations.value)),
+        "learning_rate": float(run.schedule(objective.updates(run.optimizer).value)),
         **at.speed(),
         "seconds": at.seconds,
         "peak_rss_mib": peak_rss_mib(),

@@ -115,3 +115,11 @@ def optimizer(
         made = keras.optimizers.LossScaleOptimizer(made)
     made.build(variables)
     return made
+
+
+def updates(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+    """How many updates it has made, int64; steps that are skipped for an overflow are none.
+
+    A LossScaleOptimizer of Keras 3.8 has a counter of its own, which stays at 0.
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer).iterations

@@ -11,7 +11,7 @@ import tensorflow as tf
 from trainer.network.models import Network
 from trainer.training.augment import augment
 from trainer.training.devices import Place
-from trainer.training.objective import Objective, l2_penalty
+from trainer.training.objective import Objective, l2_penalty, updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +226,8 @@ class Steps:
         for variable, old in zip(slow, before, strict=True):
             variable.assign(old + self._rate * (variable.value - old))
         if self._average is not None:
-            updates = tf.cast(self._optimizer.iterations, tf.float32)
-            rest = 1 - tf.minimum(self._decay, (1 + updates) / (10 + updates))
+            made = tf.cast(updates(self._optimizer), tf.float32)
+            rest = 1 - tf.minimum(self._decay, (1 + made) / (10 + made))
             for average, weight in zip(self._average.model.weights, self._network.model.weights, strict=True):
                 if average.dtype.startswith("float"):
                     average.assign(average.value + rest * (weight.value - average.value))
