@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import keras
+import numpy as np
 import pytest
 from PIL import Image
 
