@@ -94,8 +94,7 @@ def build(settings: Settings) -> list[Contract]:
                 say(f"note: files that have changed since they were looked at: {changed:,}; the build starts again")
         with _explained(heard, settings):
             contracts, built = apart(phases.describe, settings, scratch)
-        if planned.jobs:
-            files.remove_tree(phases.jobs_folder(settings))
+        files.remove_tree(phases.jobs_folder(settings))
         folders = [files.join(settings.output_dir, contract.scheme.name, VERSION) for contract in contracts]
         with Apart() as librarian:
             catalogued = librarian.start(seal.write_metadata, folders, contracts)  # imports TFDS for half a second

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -43,12 +44,14 @@ def make_plan(
 
     Args:
       rows, artists, rules: as there.
-      folder: which all workers see; the plan's paintings stay in it.
+      folder: which all workers see; what an earlier plan left in it goes, and the plan's paintings stay.
       beam_flags: which name the runner.
 
     Raises:
       MorelliError: the runner did not do all of it.
     """
+    files.remove_tree(folder)
+    folder = files.join(folder, uuid.uuid4().hex[:8])  # where no worker of a plan that was stopped still writes
     total, row_parts = _write_rows(rows, folder)
     parts = max(1, -(-total // PART))
     run_pipeline(functools.partial(_keep, row_parts, rules, folder, parts, search_on_beam.blocks_of(total)), beam_flags)

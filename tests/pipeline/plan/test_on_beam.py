@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.dataset.contract import SPLITS
 from pipeline.errors import MorelliError
-from pipeline.plan import on_beam
+from pipeline.plan import on_beam, search_on_beam
 from pipeline.plan.work import Rules
+from pipeline.workers import beam
 from tests.pipeline.plan.test_local import RATIOS, Made, hash_of, planned, row
 
 
@@ -35,6 +36,31 @@ def test_the_workers_of_a_runner_make_the_same_plan(tmp_path, dedup, ratios, par
         made = Made(*on_beam.make_plan(iter(rows), {}, Rules(ratios, 3, dedup), str(tmp_path), []))
     assert made.content == planned(rows, 3, dedup, ratios).content
     assert made.plan.copies == planned(rows, 3, dedup, ratios).plan.copies
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_plan_that_was_stopped_after_any_step_is_made_anew(tmp_path, steps):
+    """Of other rows, too, than those that the files of the first attempt are of."""
+    done, run_pipeline = [], beam.run_pipeline
+
+    def stopping(build, flags):
+        run_pipeline(build, flags)
+        done.append(build)
+        if len(done) == steps:
+            raise MorelliError("stopped")
+
+    rules = Rules(RATIOS, 3, "near")
+    with mock.patch.object(on_beam, "PART", 20):
+        with (
+            mock.patch.object(on_beam, "run_pipeline", stopping),
+            mock.patch.object(search_on_beam, "run_pipeline", stopping),
+            pytest.raises(MorelliError, match="stopped"),
+        ):
+            on_beam.make_plan(iter(gallery(7, 120)), {}, rules, str(tmp_path), [])
+        assert list(tmp_path.rglob("*-rows.jsonl"))
+        rows = gallery(7, 90)
+        made = Made(*on_beam.make_plan(iter(rows), {}, rules, str(tmp_path), []))
+    assert made.content == planned(rows, 3, "near", RATIOS).content
 
 
 def test_a_runner_that_loses_work_and_says_done_is_not_believed(tmp_path):
