@@ -298,10 +298,10 @@ def remove(path: str) -> None:
 
 
 def remove_tree(folder: str) -> None:
-    """Deletes a folder and all in it; of a link to a folder, the link."""
+    """Deletes a folder, if it is there, and all in it; of a link to a folder, the link."""
     if is_remote(folder):
         objects.delete([found.path for found in objects.below(folder)])
-    else:
+    elif os.path.lexists(folder):
         _delete(folder)
 
 
