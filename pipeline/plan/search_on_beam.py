@@ -7,6 +7,8 @@ key of a table is brought together. What has been compared is counted, and so is
 from __future__ import annotations
 
 import functools
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from pipeline.plan.search import (
     BLOCK,
     KEY_BITS,
     TABLES,
+    WHOLE,
     Found,
     Search,
     Side,
@@ -133,12 +136,13 @@ def _compare(wanted: Sequence[Search], sizes: dict[int, int], folder: str, pipel
         | "pairs of blocks" >> beam.Create(pairs, reshuffle=True)
         | "within blocks" >> beam.FlatMap(_compare_blocks, folder)
     )
+    by_lsh = [search for search in wanted if not search.exact]
     by_table = (
         pipeline
-        | "blocks" >> beam.Create(blocks if any(not search.exact for search in wanted) else [], reshuffle=True)
-        | "to tables" >> beam.FlatMap(_by_table, wanted, ranges, folder)
+        | "blocks" >> beam.Create(blocks if by_lsh else [], reshuffle=True)
+        | "to tables" >> beam.FlatMap(_by_table, by_lsh, ranges, folder)
         | "by key" >> beam.GroupByKey()
-        | "within tables" >> beam.FlatMap(_compare_table, wanted)
+        | "within tables" >> beam.FlatMap(_compare_table, by_lsh)
     )
     _ = (
         (by_pair, by_table)
@@ -157,28 +161,33 @@ def _compare_blocks(pair: tuple[Search, int, int], folder: str) -> Iterator[tupl
 
 def _by_table(
     block: int, wanted: Sequence[Search], ranges: int, folder: str
-) -> Iterator[tuple[tuple[int, int, int], tuple[bool, bytes]]]:
-    """((number of the search, table, range of keys), (whether it is the other side, its share)) of a block."""
+) -> Iterator[tuple[tuple[int, int], tuple[str, bytes]]]:
+    """((table, range of keys), (kind of a side, its share)) of a block; searches share the whole pictures."""
     held = _read_block(folder, block)
-    for number, search in enumerate(wanted):
-        for table in range(0 if search.exact else TABLES):
-            for which, side in enumerate(search.sides(*held)):
-                places = lsh_keys(side.hashes, table) * ranges >> KEY_BITS
-                for place in np.unique(places).tolist():
-                    share = np.zeros(int((places == place).sum()), _SIDE)
-                    share["row"], share["hash"] = side.rows[places == place], side.hashes[places == place]
-                    yield (number, table, place), (bool(which), share.tobytes())
+    sides: dict[str, Side] = {}
+    for search in wanted:
+        sides[WHOLE], sides[search.kind] = search.sides(*held)
+    for table, (kind, side) in itertools.product(range(TABLES), sides.items()):
+        places = lsh_keys(side.hashes, table) * ranges >> KEY_BITS
+        for place in np.unique(places).tolist():
+            share = np.zeros(int((places == place).sum()), _SIDE)
+            share["row"], share["hash"] = side.rows[places == place], side.hashes[places == place]
+            yield (table, place), (kind, share.tobytes())
 
 
 def _compare_table(
-    shares: tuple[tuple[int, int, int], Iterable[tuple[bool, bytes]]], wanted: Sequence[Search]
+    shares: tuple[tuple[int, int], Iterable[tuple[str, bytes]]], wanted: Sequence[Search]
 ) -> Iterator[tuple[int, tuple[int, bytes]]]:
-    (number, table, _), contents = shares
-    held: tuple[list[bytes], list[bytes]] = ([], [])
-    for which, content in contents:
-        held[which].append(content)
-    ones, others = (_as_side(b"".join(some)) for some in held)
-    yield from _hand_on(in_table(wanted[number], table, ones, others), len(ones.rows))
+    (table, _), contents = shares
+    held: dict[str, list[bytes]] = defaultdict(list)
+    for kind, content in contents:
+        held[kind].append(content)
+    sides = {kind: _as_side(b"".join(some)) for kind, some in held.items()}
+    nothing = _as_side(b"")
+    ones = sides.get(WHOLE, nothing)
+    for search in wanted:
+        found = in_table(search, table, ones, sides.get(search.kind, nothing))
+        yield from _hand_on(found, len(ones.rows))
 
 
 def _hand_on(some: Iterable[np.ndarray], asked: int) -> Iterator[tuple[int, tuple[int, bytes]]]:
