@@ -48,6 +48,18 @@ def doubtful_rows(candidates: np.ndarray) -> np.ndarray:
     return np.unique(candidates[is_doubtful(candidates), :2])
 
 
+def agree(candidates: np.ndarray, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """bool[n]: of which candidates int64[n, 4] the second looks uint8[n, LOOK_BYTES] agree."""
+    agreeing = np.zeros(len(candidates), bool)
+    for first in range(0, len(candidates), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        mirrored = candidates[some, 2] == KINDS.index(MIRRORED)
+        for mirror in (False, True):
+            places = first + np.flatnonzero(mirrored == mirror)
+            agreeing[places] = compare_looks(ones[places], others[places], mirror) >= LEAST_LIKE
+    return agreeing
+
+
 def confirm(candidates: np.ndarray, looks: Looks) -> list[Link]:
     """The links among candidates, each once, by rows.
 
@@ -58,12 +70,9 @@ def confirm(candidates: np.ndarray, looks: Looks) -> list[Link]:
     doubtful = is_doubtful(candidates)
     held = [candidates[~doubtful]]
     asked = candidates[doubtful]
-    for kind in range(len(KINDS)):
-        some = asked[asked[:, 2] == kind]
-        for first in range(0, len(some), _AT_ONCE):
-            pairs = some[first : first + _AT_ONCE]
-            alike = compare_looks(looks.of(pairs[:, 0]), looks.of(pairs[:, 1]), kind == KINDS.index(MIRRORED))
-            held.append(pairs[alike >= LEAST_LIKE])
+    for first in range(0, len(asked), _AT_ONCE):
+        some = asked[first : first + _AT_ONCE]
+        held.append(some[agree(some, looks.of(some[:, 0]), looks.of(some[:, 1]))])
     least: dict[tuple[int, int], int] = {}
     for one, other, _, bits in np.concatenate(held).tolist():
         least[one, other] = min(least.get((one, other), bits), bits)

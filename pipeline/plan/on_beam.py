@@ -21,6 +21,7 @@ import numpy as np
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import Reject
 from pipeline.errors import MorelliError
+from pipeline.pictures.likeness import read_look
 from pipeline.plan import search_on_beam
 from pipeline.plan.copies import copies_key, keep_first
 from pipeline.plan.deal import Dealt, Tally, deal_groups, describe_plan, place
@@ -156,6 +157,7 @@ def _keep_part(
         for place, each in enumerate(kept):
             hashed["hash"][place] = np.frombuffer(bytes.fromhex(each.row.hash), np.uint8)
             hashed["inner"][place] = np.frombuffer(bytes.fromhex(each.row.inner), np.uint8)
+        search_on_beam.write_looks(part, (read_look(each.row.look) for each in kept), folder)
         yield from search_on_beam.by_block(hashed, blocks)
 
 

@@ -1,7 +1,9 @@
 """The search for alike hashes, by the workers of a Beam runner.
 
 Hashes lie in blocks, files that all workers see: pairs of blocks are compared with each other, and for LSH what has one
-key of a table is brought together. What has been compared is counted, and so is what was to be.
+key of a table is brought together. Candidates then go to where the second looks of their one row lie, and, if these are
+to decide, to where those of the other are: a million unrelated paintings make half a million such pairs. What has been
+compared is counted, and so is what was to be.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.pictures.likeness import HASH_BYTES
+from pipeline.pictures.likeness import HASH_BYTES, LOOK_BYTES
+from pipeline.plan.near import agree, is_doubtful
 from pipeline.plan.order import keyed_order
 from pipeline.plan.search import (
     BLOCK,
@@ -38,8 +41,9 @@ from pipeline.workers.beam import import_beam, run_pipeline
 HASHED = np.dtype([("row", "<i8"), ("hash", "u1", HASH_BYTES), ("inner", "u1", HASH_BYTES)])
 _SIDE = np.dtype([("row", "<i8"), ("hash", "u1", HASH_BYTES)])
 _CANDIDATE = np.dtype("<i8")
-_BLOCK, _SAME, _CANDIDATES, _COMPARED = "hashes", "same", "candidates", "compared"
+_BLOCK, _SAME, _LOOKS, _CANDIDATES, _COMPARED = "hashes", "same", "looks", "candidates", "compared"
 _PART_BITS = 32  # of an id of a row, which are above those of its place in its part
+_PLACE = (1 << _PART_BITS) - 1
 
 
 def row_ids(part: int, rows: int) -> np.ndarray:
@@ -49,7 +53,7 @@ def row_ids(part: int, rows: int) -> np.ndarray:
 
 def row_numbers(ids: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The rows of such ids. `starts`: int64[parts], the first row of each part."""
-    return np.asarray(starts[ids >> _PART_BITS] + (ids & ((1 << _PART_BITS) - 1)))
+    return np.asarray(starts[ids >> _PART_BITS] + (ids & _PLACE))
 
 
 def blocks_of(paintings: int) -> int:
@@ -87,7 +91,8 @@ def find(starts: np.ndarray, paintings: int, folder: str, beam_flags: Sequence[s
       beam_flags: which name the runner.
 
     Returns:
-      What `search.find` returns; and how many comparisons of a hash were made, and how many were to be.
+      What `search.find` returns, without candidates whose second looks do not agree; and how many comparisons of a hash
+      were made, and how many were to be.
 
     Raises:
       MorelliError: the runner did not do all of it.
@@ -102,12 +107,12 @@ def find(starts: np.ndarray, paintings: int, folder: str, beam_flags: Sequence[s
     compared = sum(int(files.read(files.join(folder, name))) for name in there if name.endswith(f"-{_COMPARED}"))
     compared += sum(sizes.values()) + sum(map(len, same))  # that each hash was held against its like
     expected = paintings + sum(_to_compare(search, list(sizes.values())) for search in wanted)
-    found = [
+    found = (
         np.frombuffer(files.read(files.join(folder, name)), _CANDIDATE).reshape(-1, 4)
         for name in sorted(there)
         if name.endswith(f"-{_CANDIDATES}")
-    ]
-    candidates = np.concatenate([np.zeros((0, 4), np.int64), *found])
+    )
+    candidates = distinct(found)
     candidates[:, :2] = row_numbers(candidates[:, :2], starts)
     twins = np.concatenate([np.zeros((0, 2), np.int64), *same])
     return Found(candidates, row_numbers(twins[np.argsort(twins[:, 0])], starts)), compared, expected
@@ -148,6 +153,8 @@ def _compare(wanted: Sequence[Search], sizes: dict[int, int], folder: str, pipel
         (by_pair, by_table)
         | beam.Flatten()
         | "by row" >> beam.GroupByKey()
+        | "to the other row" >> beam.FlatMap(_with_looks, folder)
+        | "by other row" >> beam.GroupByKey()
         | "write" >> beam.Map(_write_candidates, folder)
     )
 
@@ -199,7 +206,10 @@ def _hand_on(some: Iterable[np.ndarray], asked: int) -> Iterator[tuple[int, tupl
         yield part, (0, found[parts == part].astype(_CANDIDATE).tobytes())
 
 
-def _write_candidates(shares: tuple[int, Iterable[tuple[int, bytes]]], folder: str) -> None:
+def _with_looks(
+    shares: tuple[int, Iterable[tuple[int, bytes]]], folder: str
+) -> Iterator[tuple[int, tuple[int, bytes, bytes]]]:
+    """(part, (hashes asked about, candidates, second looks of their one rows)), of those that are not sure."""
     part, contents = shares
     asked = 0
 
@@ -209,9 +219,49 @@ def _write_candidates(shares: tuple[int, Iterable[tuple[int, bytes]]], folder: s
             asked += more
             yield np.frombuffer(content, _CANDIDATE).reshape(-1, 4)
 
-    held = distinct(found())
-    files.write(_path(folder, part, _CANDIDATES), [held.astype(_CANDIDATE).tobytes()])
+    candidates = distinct(found())
+    doubtful = is_doubtful(candidates)
+    yield part, (asked, candidates[~doubtful].astype(_CANDIDATE).tobytes(), b"")
+    candidates = candidates[doubtful]
+    looks = _looks_of(candidates[:, 0], folder)
+    parts = candidates[:, 1] >> _PART_BITS
+    for other in np.unique(parts).tolist():
+        some = parts == other
+        yield other, (0, candidates[some].astype(_CANDIDATE).tobytes(), looks[some].tobytes())
+
+
+def _write_candidates(shares: tuple[int, Iterable[tuple[int, bytes, bytes]]], folder: str) -> None:
+    part, contents = shares
+    asked = 0
+    held = [np.zeros((0, 4), np.int64)]
+    for more, content, looks in contents:
+        asked += more
+        candidates = np.frombuffer(content, _CANDIDATE).reshape(-1, 4)
+        if looks:
+            ones = np.frombuffer(looks, np.uint8).reshape(-1, LOOK_BYTES)
+            candidates = candidates[agree(candidates, ones, _looks_of(candidates[:, 1], folder))]
+        held.append(candidates)
+    files.write(_path(folder, part, _CANDIDATES), [np.concatenate(held).astype(_CANDIDATE).tobytes()])
     files.write(_path(folder, part, _COMPARED), [str(asked).encode()])
+
+
+def write_looks(part: int, looks: Iterable[np.ndarray], folder: str) -> None:
+    """Writes the second looks, uint8[LOOK_BYTES] each, of the rows of a part."""
+    files.write(_path(folder, part, _LOOKS), (look.tobytes() for look in looks))
+
+
+def _looks_of(ids: np.ndarray, folder: str) -> np.ndarray:
+    """uint8[n, LOOK_BYTES] of rows that are of one part, by their ids int64[n]."""
+    if not len(ids):
+        return np.zeros((0, LOOK_BYTES), np.uint8)
+    looks = np.frombuffer(_read_looks(_path(folder, int(ids[0]) >> _PART_BITS, _LOOKS)), np.uint8)
+    return np.asarray(looks.reshape(-1, LOOK_BYTES)[ids & _PLACE])
+
+
+@functools.lru_cache(maxsize=4)
+def _read_looks(path: str) -> bytes:
+    """A part is asked for again and again."""
+    return files.read(path)
 
 
 def _read_block(folder: str, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

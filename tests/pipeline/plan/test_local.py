@@ -1,5 +1,6 @@
 """Copies grouped, paintings split: laws of the plan, whatever fits in memory."""
 
+import base64
 import hashlib
 import tempfile
 from collections import Counter
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.dataset.contract import SPLITS, Artist
 from pipeline.dataset.rejects import CONFLICT, Reject
+from pipeline.pictures.likeness import LOOK_BYTES
 from pipeline.plan import external_sort
 from pipeline.plan.local import make_plan
 from pipeline.plan.splits import quotas
@@ -37,8 +39,8 @@ def row(path: str, artist: str = "A", digest: str | None = None, hash_: str | No
     digest = digest or hashlib.sha256(path.encode()).hexdigest()
     rng = np.random.default_rng(list(path.encode()))
     hash_ = hash_ or rng.bytes(32).hex()
-    inner = rng.bytes(32).hex()
-    return Row(path, artist, 10, 0.0, split=split, digest=digest, hash=hash_, inner=inner, width=300, height=200)
+    alike = {"hash": hash_, "inner": rng.bytes(32).hex(), "look": base64.b64encode(rng.bytes(LOOK_BYTES)).decode()}
+    return Row(path, artist, 10, 0.0, split=split, digest=digest, **alike, width=300, height=200)
 
 
 def hash_of(motif: int) -> str:

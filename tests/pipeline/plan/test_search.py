@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.pictures.likeness import mirrored
-from pipeline.plan import search, search_on_beam
+from pipeline.pictures.likeness import LOOK_BYTES, mirrored
+from pipeline.plan import near, search, search_on_beam
 from pipeline.plan.search import INNER, KINDS, MIRRORED, WHOLE, Search, Side
 
 
@@ -100,12 +100,14 @@ def test_a_long_search_is_told_before_it_starts():
 
 
 @pytest.mark.parametrize("exact_up_to", [1000, 0])
-def test_the_workers_of_a_runner_find_the_same(tmp_path, exact_up_to):
+def test_the_workers_of_a_runner_find_the_same_and_look_twice(tmp_path, exact_up_to):
     sizes = (30, 0, 50, 41)
     hashes, inner = close_hashes(5, sum(sizes)), close_hashes(6, sum(sizes))
     inner[:60] = hashes[60:120]
     hashes[[3, 50, 90]] = hashes[[70, 70, 2]]
     starts = np.cumsum([0, *sizes])[:-1]
+    looks = np.random.default_rng(0).choice(np.array([0x3C, 0xC3], np.uint8), (sum(sizes), 1))
+    looks = np.repeat(looks, LOOK_BYTES, axis=1)
     settings = {"EXACT_UP_TO": exact_up_to, "ALL_PAIRS_UP_TO": exact_up_to, "TABLES": 24, "BLOCK": 17}
     with (
         mock.patch.multiple(search, **settings),
@@ -116,6 +118,7 @@ def test_the_workers_of_a_runner_find_the_same(tmp_path, exact_up_to):
             hashed = np.zeros(size, search_on_beam.HASHED)
             hashed["row"] = search_on_beam.row_ids(part, size)
             hashed["hash"], hashed["inner"] = hashes[start : start + size], inner[start : start + size]
+            search_on_beam.write_looks(part, looks[start : start + size], str(tmp_path))
             for block, share in search_on_beam.by_block(hashed, search_on_beam.blocks_of(sum(sizes))):
                 shares.setdefault(block, []).append(share)
         assert len(shares) > 4
@@ -125,5 +128,8 @@ def test_the_workers_of_a_runner_find_the_same(tmp_path, exact_up_to):
         here = search.find(hashes, inner)
     assert compared == expected > sum(sizes)
     assert found.same.tolist() == here.same.tolist()
-    assert len(here.candidates) > 30
-    assert sorted(found.candidates.tolist()) == here.candidates.tolist()
+    doubtful = near.is_doubtful(here.candidates)
+    ones, others = (looks[here.candidates[:, side]] for side in (0, 1))
+    agreeing = near.agree(here.candidates, ones, others)
+    assert 0 < (doubtful & ~agreeing).sum() < doubtful.sum()
+    assert found.candidates.tolist() == here.candidates[~doubtful | agreeing].tolist()
