@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -99,9 +100,29 @@ def test_what_workers_import_is_what_the_package_requires(monkeypatch: pytest.Mo
     assert set(json.loads(done.stdout)) - dask == required
 
 
-def test_a_command_whose_extra_is_not_installed_says_which(tmp_path: Path) -> None:
-    (tmp_path / "tqdm.py").write_text("raise ModuleNotFoundError(name='tqdm')")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from pipeline.console import build; build()"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        (["-c", "import sys; from pipeline.console import build; build()"], "tqdm", "build"),
+        (["-m", "pipeline.build"], "tqdm", "build"),
+        (["-m", "trainer.main"], "absl", "train"),
+    ],
+)
+def test_a_command_whose_extra_is_not_installed_says_which(
+    command: list[str], package: str, extra: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{package}.py").write_text(f"raise ModuleNotFoundError(name='{package}')")
+    path = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, cwd=ROOT, env=path)
     assert done.returncode == 1
-    assert done.stderr == "error: build needs tqdm, which is not installed. Run: pip install 'morelli[build]'\n"
+    assert done.stderr == f"error: this needs {package}, which is not installed. Run: pip install 'morelli[{extra}]'\n"
+
+
+def test_another_fault_of_an_import_is_not_hidden(tmp_path: Path) -> None:
+    (tmp_path / "tqdm.py").write_text("import pipeline.no_such_module")
+    path = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-m", "pipeline.build"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "no_such_module" in done.stderr
