@@ -132,7 +132,7 @@ class _Seen:
 
 
 class _Candidates:
-    """The candidates among pictures, made as they are asked for: a hundred bytes for each would be the most of all."""
+    """The candidates among pictures, each made when it is asked for, so that none is held."""
 
     def __init__(
         self, root: str, pictures: Many[listing.File], count: int, reading: Reading, artist_of: Callable[[str], str]

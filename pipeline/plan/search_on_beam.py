@@ -98,7 +98,7 @@ def find(starts: np.ndarray, paintings: int, folder: str, beam_flags: Sequence[s
       MorelliError: the runner did not do all of it.
     """
     there = files.sizes(folder)
-    blocks = [block for block in range(blocks_of(paintings)) if _name(block, _BLOCK) in there]
+    blocks = sorted(int(name.partition("-")[0]) for name in there if name.endswith(f"-{_BLOCK}"))
     sizes = {block: there[_name(block, _BLOCK)] // HASHED.itemsize for block in blocks}
     same = [np.frombuffer(files.read(_path(folder, block, _SAME)), "<i8").reshape(-1, 2) for block in blocks]
     wanted = searches(sum(sizes.values()))

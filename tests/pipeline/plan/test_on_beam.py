@@ -32,7 +32,7 @@ def gallery(seed: int, size: int) -> list:
 )
 def test_the_workers_of_a_runner_make_the_same_plan(tmp_path, dedup, ratios, part):
     rows = gallery(len(dedup) + part, 150)
-    with mock.patch.object(on_beam, "PART", part):
+    with mock.patch.object(on_beam, "PART", part), mock.patch.object(search_on_beam, "BLOCK", 17):
         made = Made(*on_beam.make_plan(iter(rows), {}, Rules(ratios, 3, dedup), str(tmp_path), []))
     assert made.content == planned(rows, 3, dedup, ratios).content
     assert made.plan.copies == planned(rows, 3, dedup, ratios).plan.copies
